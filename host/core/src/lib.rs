@@ -1,1 +1,37 @@
-//! placeholder
+//! The rules of wellcheck: what a check is, what an outcome means, when a state changes, what the
+//! configuration says, and how health is rendered.
+//!
+//! Nothing here does I/O or reads a clock: files, environment and time come in as arguments. That
+//! keeps every rule testable with plain values, and is enforced by this crate's `clippy.toml`.
+//!
+//! In reading order:
+
+pub mod time;
+
+pub mod id;
+
+pub mod status;
+
+pub mod outcome;
+
+pub mod units;
+
+pub mod redact;
+
+pub mod grant;
+
+pub mod limits;
+
+pub mod check;
+
+pub mod threshold;
+
+pub mod schedule;
+
+pub mod config;
+
+pub mod view;
+
+pub mod aggregate;
+
+pub mod format;

@@ -1,0 +1,111 @@
+//! A check as configured: its name, its timing, its thresholds, and what it looks at.
+
+use std::time::Duration;
+
+use crate::config::tree::{Place, Table, Text};
+use crate::grant::Grants;
+use crate::id::{CheckName, PluginName};
+use crate::status::Status;
+
+/// One check of the configuration, with every default filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckSpec {
+    /// Unique name.
+    pub name: CheckName,
+    /// Free text for people.
+    pub title: Option<String>,
+    /// For selecting checks.
+    pub tags: Vec<String>,
+    /// When it runs.
+    pub timing: Timing,
+    /// When its state changes.
+    pub thresholds: Thresholds,
+    /// The state that faults lead to: `unknown`, or `fail` for those who want it.
+    pub on_fault: Status,
+    /// What runs.
+    pub what: What,
+    /// Whether somebody configured it, or a plugin file alone makes it a check.
+    pub origin: Origin,
+    /// Why it cannot run, although the rest of the configuration is used.
+    pub refused: Option<String>,
+    /// Where it stands.
+    pub place: Place,
+}
+
+impl CheckSpec {
+    /// The word after `kind =`.
+    pub fn kind(&self) -> &str {
+        match &self.what {
+            What::Builtin { kind, .. } => &kind.value,
+            What::Plugin { .. } => "plugin",
+        }
+    }
+}
+
+/// Where a check comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// `wellcheck.toml` or a file of `conf.d`.
+    Configured,
+    /// `plugins/NAME.toml`.
+    Sidecar,
+    /// `plugins/NAME.wasm`, and nothing else. Counts only once the plugin has loaded.
+    Dropped,
+}
+
+/// What runs.
+#[derive(Debug, Clone, PartialEq)]
+pub enum What {
+    /// A built-in kind; its own settings are read by the kind.
+    Builtin {
+        /// The word after `kind =`, with its place.
+        kind: Text,
+        /// The keys that are not common to all checks.
+        settings: Table,
+    },
+    /// A plugin.
+    Plugin {
+        /// The file's name without `.wasm`.
+        plugin: PluginName,
+        /// A JSON object; matched against the plugin's schema when it is loaded.
+        settings: serde_json::Value,
+        /// What it may reach.
+        grants: Grants,
+    },
+}
+
+/// When a check runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// From run to run. 50 ms to 7 d, 30 s by default.
+    pub interval: Duration,
+    /// Longest a run may take. At most the interval; 10 s by default.
+    pub timeout: Duration,
+    /// Each run is late by a random part of this. At most half of the interval; none by default.
+    pub jitter: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(10),
+            jitter: Duration::ZERO,
+        }
+    }
+}
+
+/// How many outcomes in a row change a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thresholds {
+    /// Outcomes in a row, worse than the state, until the state changes. 1 to 100, 3 by default.
+    pub failure: u32,
+    /// Healthy outcomes in a row until the state is healthy again. 1 to 100, 1 by default.
+    pub success: u32,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { failure: 3, success: 1 }
+    }
+}

@@ -1,0 +1,150 @@
+//! The configuration: as written (`tree`), and as checked ([`Config`]).
+//!
+//! Only the second travels. Reading goes through all files and reports every problem that it
+//! finds, each with file, line and column; with an error among them there is no [`Config`], so the
+//! one that runs stays. The caller reads the files and hands them in as [`Sources`].
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `problem.rs` | a problem, its place, "did you mean" |
+//! | `tree.rs` | TOML as a tree in which every value knows its place; `${...}` |
+//! | `reader.rs` | takes typed values out of a table and names what is wrong or left over |
+//! | `keys.rs` | every key, its meaning and default: the documentation and the suggestions |
+//! | `resolve.rs` | from trees to [`Config`] |
+
+pub mod keys;
+pub mod problem;
+pub mod reader;
+mod resolve;
+pub mod tree;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::check::CheckSpec;
+use crate::grant::Grants;
+use crate::id::PluginName;
+use crate::redact::Redactor;
+
+pub use problem::{Problem, Problems, Severity};
+pub use resolve::{load, outline};
+pub use tree::Lookup;
+
+/// Longest configuration file, in bytes.
+pub const MAX_FILE: usize = 16 * 1024 * 1024;
+
+/// A configuration file: what it is called, and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// As shown in problems.
+    pub name: Arc<str>,
+    /// Its content.
+    pub text: String,
+}
+
+/// Everything that the configuration is made from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Sources {
+    /// `wellcheck.toml`, where there is one.
+    pub main: Option<SourceFile>,
+    /// `conf.d/*.toml`, by name.
+    pub included: Vec<SourceFile>,
+    /// `plugins/NAME.toml`, by name.
+    pub sidecars: Vec<(PluginName, SourceFile)>,
+    /// The plugin files that are there, by name.
+    pub plugins: Vec<PluginName>,
+}
+
+/// What has to be known before the other files can be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outline {
+    /// `[plugins] dir`, as written.
+    pub plugins_dir: Option<String>,
+}
+
+/// The configuration, checked, with every default filled in.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `[server]`.
+    pub server: Server,
+    /// `[plugins]`.
+    pub plugins: Plugins,
+    /// `[[token]]`.
+    pub tokens: Vec<Token>,
+    /// `[[check]]`, sidecars and plugin files alone, by name.
+    pub checks: Vec<CheckSpec>,
+    /// Removes what came from the environment and from files out of texts.
+    pub redactor: Redactor,
+}
+
+/// `[server]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// How long open requests and runs get when the server stops.
+    pub drain: Duration,
+    /// Connections at once; more wait in the kernel's queue.
+    pub max_connections: usize,
+}
+
+/// Where the server listens unless told otherwise: loopback only.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: DEFAULT_LISTEN.parse().expect("a literal socket address"),
+            drain: Duration::from_secs(5),
+            max_connections: 1024,
+        }
+    }
+}
+
+/// `[plugins]`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plugins {
+    /// Where compiled code is kept; the user's cache folder unless told otherwise.
+    pub cache: Option<PathBuf>,
+    /// The most that a sidecar may grant. Nothing by default: whoever can drop a file must not be
+    /// able to grant it anything.
+    pub sidecar_grants: Grants,
+}
+
+/// Who may call the routes that change something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// For the log.
+    pub name: String,
+    /// SHA-256 of the token's text. Tokens are long and random, so that a slow hash adds nothing.
+    pub sha256: [u8; 32],
+    /// What it may do.
+    pub role: Role,
+}
+
+/// What a token may do; each role may also do what the ones before it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Read everything.
+    View,
+    /// Run checks.
+    Operate,
+    /// Reload the configuration.
+    Admin,
+}
+
+impl Role {
+    /// All, from least to most.
+    pub const ALL: [Self; 3] = [Self::View, Self::Operate, Self::Admin];
+
+    /// The word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Secrets, and how they are kept out of everything that is shown.
+//!
+//! A value that the configuration takes from the environment or a file is a secret. [`Secret`] has
+//! no `Display`; text that comes back from targets and guests goes through a [`Redactor`].
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+/// Values shorter than this are not looked for in texts: they would black out half of every line.
+pub const MIN_REDACTED: usize = 4;
+
+/// What stands in a secret's place.
+pub const REDACTED: &str = "[redacted]";
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Wraps a text.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, for the one place that sends it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+/// Replaces known secrets in texts.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Redactor {
+    /// Longest first, so that a secret that contains another goes whole.
+    values: Arc<[Arc<str>]>,
+}
+
+impl fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Redactor({} values)", self.values.len())
+    }
+}
+
+impl Redactor {
+    /// A redactor for these values and for what they look like inside of a JSON string.
+    pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut list: Vec<Arc<str>> = Vec::new();
+        for value in values.into_iter().filter(|value| value.len() >= MIN_REDACTED) {
+            let json = serde_json::Value::from(value).to_string();
+            list.push(value.into());
+            list.push(json[1..json.len() - 1].into());
+        }
+        list.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        list.dedup();
+        Self { values: list.into() }
+    }
+
+    /// `text` without any of the known values.
+    pub fn apply<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let mut text = Cow::Borrowed(text);
+        for value in self.values.iter() {
+            if text.contains(&**value) {
+                text = Cow::Owned(text.replace(&**value, REDACTED));
+            }
+        }
+        text
+    }
+
+    /// Redacts in place.
+    pub fn apply_to(&self, text: &mut String) {
+        if let Cow::Owned(redacted) = self.apply(text) {
+            *text = redacted;
+        }
+    }
+
+    /// Whether there is nothing to look for.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_values_are_replaced_longest_first() {
+        let redactor = Redactor::new(["hunter2", "hunter2-and-more", "a\"b\"c", "x"]);
+        assert_eq!(redactor.apply("x hunter2-and-more, hunter2"), "x [redacted], [redacted]");
+        assert_eq!(redactor.apply(r#"{"k":"a\"b\"c"}"#), r#"{"k":"[redacted]"}"#);
+    }
+
+    #[test]
+    fn a_secret_has_no_readable_form() {
+        assert_eq!(format!("{:?}", Secret::new("hunter2")), "[redacted]");
+        assert!(!format!("{:?}", Redactor::new(["hunter2"])).contains("hunter2"));
+    }
+}
