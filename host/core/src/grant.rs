@@ -69,7 +69,9 @@ enum HostPattern {
 
 /// Why a text is no grant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{found}` is no grant for HTTP: {why} (expected `scheme://host[:port]`, for example `https://api.example.com`, `https://*.example.com` or `http://10.0.0.0/8:8080`)")]
+#[error(
+    "`{found}` is no grant for HTTP: {why} (expected `scheme://host[:port]`, for example `https://api.example.com`, `https://*.example.com` or `http://10.0.0.0/8:8080`)"
+)]
 pub struct GrantError {
     found: String,
     why: &'static str,
@@ -102,7 +104,8 @@ impl HttpGrant {
             why,
         };
         let (scheme, rest) = text.split_once("://").ok_or_else(|| error("it has no scheme"))?;
-        let scheme = Scheme::parse(scheme).ok_or_else(|| error("the scheme is not http or https"))?;
+        let scheme =
+            Scheme::parse(scheme).ok_or_else(|| error("the scheme is not http or https"))?;
         let (host, port) = split_port(rest).ok_or_else(|| error("the port is not a number"))?;
         let host = HostPattern::parse(host).map_err(error)?;
         Ok(Self { scheme, host, port: port.unwrap_or(scheme.port()) })
@@ -411,7 +414,9 @@ mod tests {
     #[test]
     fn a_name_that_resolves_to_a_private_address_is_refused_unless_that_is_granted() {
         let named = &["http://intra.example.com:8080"];
-        for ip in ["10.0.0.7", "127.0.0.1", "169.254.169.254", "::1", "fd00:ec2::254", "::ffff:10.0.0.7"] {
+        for ip in
+            ["10.0.0.7", "127.0.0.1", "169.254.169.254", "::1", "fd00:ec2::254", "::ffff:10.0.0.7"]
+        {
             let denial = check(named, "http", "intra.example.com", 8080, ip).expect_err(ip);
             assert!(denial.starts_with("address: "), "{denial}");
         }
@@ -424,7 +429,15 @@ mod tests {
     #[test]
     fn every_spelling_of_an_address_is_the_same_address() {
         let list = &["http://127.0.0.1:80"];
-        for host in ["127.0.0.1", "127.1", "0x7f.1", "2130706433", "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]"] {
+        for host in [
+            "127.0.0.1",
+            "127.1",
+            "0x7f.1",
+            "2130706433",
+            "[::ffff:127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "[2002:7f00:1::]",
+        ] {
             assert!(grants(&[]).http("http", host, Some(80)).is_err(), "{host}");
             assert!(check(list, "http", host, 80, "127.0.0.1").is_ok(), "{host}");
         }
@@ -493,10 +506,29 @@ mod tests {
     #[test]
     fn private_networks_are_not_public() {
         for ip in [
-            "0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1",
-            "192.0.0.8", "192.0.2.1", "192.168.1.1", "198.18.0.1", "224.0.0.1", "255.255.255.255",
-            "::", "::1", "fe80::1", "fc00::1", "ff02::1", "fd00:ec2::254", "2001:db8::1",
-            "::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:a00:1::", "64:ff9b:1::1",
+            "0.0.0.0",
+            "10.1.2.3",
+            "100.64.0.1",
+            "127.0.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "192.0.0.8",
+            "192.0.2.1",
+            "192.168.1.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "fe80::1",
+            "fc00::1",
+            "ff02::1",
+            "fd00:ec2::254",
+            "2001:db8::1",
+            "::ffff:127.0.0.1",
+            "64:ff9b::a00:1",
+            "2002:a00:1::",
+            "64:ff9b:1::1",
         ] {
             assert!(!is_public(ip.parse().expect("an address")), "{ip}");
         }

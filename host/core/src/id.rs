@@ -31,10 +31,7 @@ pub enum NameError {
 fn checked(text: &str) -> Result<Arc<str>, NameError> {
     let bytes = text.as_bytes();
     let alphabet = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-';
-    if bytes.is_empty()
-        || bytes.len() > MAX_NAME
-        || bytes[0] == b'-'
-        || !bytes.iter().all(alphabet)
+    if bytes.is_empty() || bytes.len() > MAX_NAME || bytes[0] == b'-' || !bytes.iter().all(alphabet)
     {
         let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
         return Err(NameError::Alphabet(shown));

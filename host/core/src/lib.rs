@@ -30,7 +30,7 @@ pub mod schedule;
 
 pub mod config;
 
-pub mod view;
+pub mod snapshot;
 
 pub mod aggregate;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::redact::Redactor;
 use crate::status::Status;
 
 /// What one run returned.
@@ -144,10 +145,10 @@ impl Observation {
 
 /// Serializes name-text pairs as a JSON object, in their order.
 pub(crate) fn pairs<S: serde::Serializer>(
-    pairs: &[(String, String)],
+    pairs: &impl AsRef<[(String, String)]>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(pairs.iter().map(|(name, text)| (name, text)))
+    serializer.collect_map(pairs.as_ref().iter().map(|(name, text)| (name, text)))
 }
 
 /// One of several things that a check looked at.
@@ -289,4 +290,38 @@ pub struct Run {
     pub duration: Duration,
     /// Plugin runs: what it printed and what was left out.
     pub log: RunLog,
+}
+
+impl Run {
+    /// Takes known secrets out of every text.
+    pub fn redact(&mut self, redactor: &Redactor) {
+        if redactor.is_empty() {
+            return;
+        }
+        let mut texts: Vec<&mut String> =
+            self.log.lines.iter_mut().chain(&mut self.log.flags).collect();
+        match &mut self.outcome {
+            Outcome::Faulted(fault) => texts.push(&mut fault.message),
+            Outcome::Answered(report) => {
+                texts.push(&mut report.message);
+                for part in &mut report.parts {
+                    texts.extend([&mut part.name, &mut part.message]);
+                }
+                for (name, text) in &mut report.details {
+                    texts.extend([name, text]);
+                }
+                for observation in &mut report.observations {
+                    for (name, text) in &mut observation.labels {
+                        texts.extend([name, text]);
+                    }
+                    texts.push(&mut observation.name);
+                    texts.extend(observation.unit.iter_mut().chain(&mut observation.warn));
+                    texts.extend(observation.fail.iter_mut());
+                }
+            }
+        }
+        for text in texts {
+            redactor.apply_to(text);
+        }
+    }
 }

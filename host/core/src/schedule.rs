@@ -53,7 +53,8 @@ pub fn next_due(now: Monotonic, timing: &Timing, phase: Phase) -> Monotonic {
     let now = now.0.as_nanos();
     let slot = if now < offset { 0 } else { (now - offset) / interval + 1 };
     let due = offset + slot * interval;
-    let jitter = Phase(mix(phase.0 ^ u64::try_from(slot).unwrap_or(u64::MAX))).within(timing.jitter);
+    let jitter =
+        Phase(mix(phase.0 ^ u64::try_from(slot).unwrap_or(u64::MAX))).within(timing.jitter);
     let due = Duration::from_nanos(u64::try_from(due).unwrap_or(u64::MAX));
     Monotonic(due.saturating_add(jitter))
 }

@@ -150,16 +150,10 @@ mod tests {
     fn a_change_says_from_to_and_how_many() {
         let thresholds = Thresholds { failure: 2, success: 1 };
         let mut tracker = Tracker::default();
-        assert_eq!(
-            tracker.observe(P, thresholds),
-            Some(Change { from: U, to: P, consecutive: 1 })
-        );
+        assert_eq!(tracker.observe(P, thresholds), Some(Change { from: U, to: P, consecutive: 1 }));
         assert_eq!(tracker.observe(F, thresholds), None);
         assert_eq!(tracker.row(), 1);
-        assert_eq!(
-            tracker.observe(F, thresholds),
-            Some(Change { from: P, to: F, consecutive: 2 })
-        );
+        assert_eq!(tracker.observe(F, thresholds), Some(Change { from: P, to: F, consecutive: 2 }));
     }
 
     fn statuses() -> impl Strategy<Value = Vec<Status>> {

@@ -52,17 +52,15 @@ pub fn show_duration(duration: Duration) -> String {
     if left == 0 {
         return "0s".to_owned();
     }
-    let mut text = String::new();
-    let mut units = 0;
+    let mut parts = Vec::new();
     for (unit, factor) in DURATION_UNITS.iter().rev() {
         let count = left / factor;
-        if count > 0 && units < 2 {
-            text += &format!("{count}{unit}");
+        if count > 0 && parts.len() < 2 {
+            parts.push(format!("{count}{unit}"));
             left %= factor;
-            units += 1;
         }
     }
-    text
+    parts.concat()
 }
 
 /// Writes a size with a binary unit and at most one decimal: `512 B`, `1.5 MiB`.

@@ -25,11 +25,7 @@ pub struct Reader {
 
 impl Reader {
     /// Starts to read `table`, which is `what` and may hold `keys`.
-    pub fn new(
-        what: impl Into<String>,
-        table: Table,
-        keys: &'static [&'static [Key]],
-    ) -> Self {
+    pub fn new(what: impl Into<String>, table: Table, keys: &'static [&'static [Key]]) -> Self {
         Self { what: what.into(), table, keys, taken: Vec::new() }
     }
 
@@ -123,7 +119,8 @@ impl Reader {
         self.parsed(key, problems, |text| {
             let found = words.iter().find(|(word, _)| *word == text.value);
             found.map(|(_, value)| *value).ok_or_else(|| {
-                let list = problem::known("words", text.shown(), words.iter().map(|(word, _)| *word));
+                let list =
+                    problem::known("words", text.shown(), words.iter().map(|(word, _)| *word));
                 format!("unknown word `{}` {list}", text.shown())
             })
         })
@@ -151,8 +148,10 @@ impl Reader {
             other => Err(other),
         })?;
         if !range.contains(&number) {
-            problems
-                .error(&place, format!("`{key}` of {} is {number} (expected {expected})", self.what));
+            problems.error(
+                &place,
+                format!("`{key}` of {} is {number} (expected {expected})", self.what),
+            );
             return None;
         }
         Some(number)
@@ -277,7 +276,8 @@ impl Reader {
     /// A key that must be there.
     pub fn missing(&self, key: &str, problems: &mut Problems) {
         let example = self.known().find(|k| k.name == key).map_or("", |k| k.example);
-        problems.error(self.place(), format!("{} has no `{key}` (for example: {example})", self.what));
+        problems
+            .error(self.place(), format!("{} has no `{key}` (for example: {example})", self.what));
     }
 
     /// What is left of the table.
@@ -286,9 +286,10 @@ impl Reader {
     }
 
     /// Reports every key that nobody took, with the closest known one.
-    pub fn finish(self, also_known: &'static [Key], problems: &mut Problems) {
+    pub fn finish(self, also_known: &'static [&'static [Key]], problems: &mut Problems) {
         for (key, entry) in &self.table.entries {
-            let known = self.known().chain(also_known).map(|k| k.name);
+            let also = also_known.iter().flat_map(|keys| keys.iter());
+            let known = self.known().chain(also).map(|k| k.name);
             let hint = match problem::did_you_mean(key, known.clone()) {
                 Some(word) => format!("did you mean `{word}`?"),
                 None => format!("known keys: {}", known.collect::<Vec<_>>().join(", ")),

@@ -40,8 +40,12 @@ pub fn outline(main: &SourceFile, lookup: &dyn Lookup) -> Outline {
 /// Reads the whole configuration. Returns it unless there is an error outside of the sidecars, and
 /// all problems, by place.
 pub fn load(sources: &Sources, lookup: &dyn Lookup) -> (Option<Config>, Vec<Problem>) {
-    let mut resolver =
-        Resolver { lookup, secrets: Vec::new(), problems: Problems::default(), names: BTreeMap::new() };
+    let mut resolver = Resolver {
+        lookup,
+        secrets: Vec::new(),
+        problems: Problems::default(),
+        names: BTreeMap::new(),
+    };
     let config = resolver.config(sources);
     let redactor = Redactor::new(resolver.secrets.iter().map(String::as_str));
     let mut problems = resolver.problems;
@@ -153,7 +157,13 @@ impl Resolver<'_> {
         }
         checks.sort_by(|a, b| a.name.cmp(&b.name));
         let redactor = Redactor::default();
-        (!refused).then_some(Config { server, plugins, tokens: tokens.into_iter().map(|(t, _)| t).collect(), checks, redactor })
+        (!refused).then_some(Config {
+            server,
+            plugins,
+            tokens: tokens.into_iter().map(|(t, _)| t).collect(),
+            checks,
+            redactor,
+        })
     }
 
     fn server(&mut self, table: Table) -> Server {
@@ -266,7 +276,9 @@ impl Resolver<'_> {
                 &reader.place_of("jitter"),
                 format!(
                     "`jitter` of {} is {}, more than half of its interval of {}",
-                    reader.what(), shown(jitter), shown(interval)
+                    reader.what(),
+                    shown(jitter),
+                    shown(interval)
                 ),
             );
         }
@@ -289,7 +301,8 @@ impl Resolver<'_> {
     /// Claims a name. Two checks of one name are a problem of the second.
     fn claim(&mut self, name: &CheckName, place: &Place) -> bool {
         if let Some(first) = self.names.get(name) {
-            let message = format!("a second check is called `{name}` (the first stands at {first})");
+            let message =
+                format!("a second check is called `{name}` (the first stands at {first})");
             self.problems.error(place, message);
             return false;
         }
@@ -301,13 +314,16 @@ impl Resolver<'_> {
         let place = table.place.clone();
         let what = match table.entries.get("name").map(|entry| &entry.node.value) {
             Some(Value::String(name)) => format!("check `{}`", name.shown().escape_debug()),
-            _ => owner.plugin().map_or("this check".to_owned(), |p| format!("the check of plugin `{p}`")),
+            _ => owner
+                .plugin()
+                .map_or("this check".to_owned(), |p| format!("the check of plugin `{p}`")),
         };
         let mut reader = Reader::new(what, table, &[keys::CHECK, keys::TIMING]);
         let named = reader.has("name");
         let name_place = reader.place_of("name");
-        let mut name = reader
-            .parsed("name", &mut self.problems, |t| CheckName::new(&t.value).map_err(|e| e.to_string()));
+        let mut name = reader.parsed("name", &mut self.problems, |t| {
+            CheckName::new(&t.value).map_err(|e| e.to_string())
+        });
         if !named {
             match owner.plugin() {
                 None => reader.missing("name", &mut self.problems),
@@ -320,7 +336,9 @@ impl Resolver<'_> {
         let title = reader.parsed("title", &mut self.problems, |text| {
             let shown = &text.value;
             if shown.len() > MAX_TITLE || shown.chars().any(char::is_control) {
-                return Err(format!("expected at most {MAX_TITLE} bytes without control characters"));
+                return Err(format!(
+                    "expected at most {MAX_TITLE} bytes without control characters"
+                ));
             }
             Ok(shown.clone())
         });
@@ -368,7 +386,10 @@ impl Resolver<'_> {
             if plugin.as_ref().is_some_and(|named| named != own) {
                 self.problems.error(
                     &plugin_place,
-                    format!("{} names another plugin (this is the sidecar of `{own}`)", reader.what()),
+                    format!(
+                        "{} names another plugin (this is the sidecar of `{own}`)",
+                        reader.what()
+                    ),
                 );
             }
             plugin = Some(own.clone());
@@ -377,7 +398,11 @@ impl Resolver<'_> {
                 if has_plugin {
                     self.problems.error(
                         &plugin_place,
-                        format!("{} has both `kind = \"{}\"` and `plugin` (expected one of them)", reader.what(), kind.shown()),
+                        format!(
+                            "{} has both `kind = \"{}\"` and `plugin` (expected one of them)",
+                            reader.what(),
+                            kind.shown()
+                        ),
                     );
                     return None;
                 }
@@ -399,7 +424,10 @@ impl Resolver<'_> {
         } else if !has_plugin {
             self.problems.error(
                 reader.place(),
-                format!("{} has neither `kind` nor `plugin` (for example: kind = \"http\")", reader.what()),
+                format!(
+                    "{} has neither `kind` nor `plugin` (for example: kind = \"http\")",
+                    reader.what()
+                ),
             );
             // What else stands there may belong to the kind that is missing.
             return None;
@@ -414,7 +442,9 @@ impl Resolver<'_> {
             .map(|table| self.grants(&format!("`grants` of {what}"), table))
             .unwrap_or_default();
         if let Owner::Sidecar { allowed, .. } = owner {
-            for grant in grants.http.extract_if(.., |grant| !allowed.http.iter().any(|a| a.includes(grant))) {
+            for grant in
+                grants.http.extract_if(.., |grant| !allowed.http.iter().any(|a| a.includes(grant)))
+            {
                 self.problems.error(
                     &grants_place,
                     format!("{what} grants itself `{grant}` (a sidecar's grants count only within `[plugins] sidecar-grants` of `wellcheck.toml`; or move the check there)"),
@@ -465,7 +495,12 @@ impl Resolver<'_> {
     }
 
     /// A check that runs `plugin` with every default.
-    fn plain(&mut self, plugin: &PluginName, defaults: &Defaults, origin: Origin) -> Option<CheckSpec> {
+    fn plain(
+        &mut self,
+        plugin: &PluginName,
+        defaults: &Defaults,
+        origin: Origin,
+    ) -> Option<CheckSpec> {
         let place = Place::file(format!("{plugin}.wasm"));
         let name = match CheckName::new(plugin.as_str()) {
             Ok(name) => name,
@@ -475,7 +510,9 @@ impl Resolver<'_> {
             }
         };
         if let Some(first) = self.names.get(&name) {
-            let message = format!("plugin `{plugin}` is no check by itself, since another check has its name (at {first}); name a check that uses it");
+            let message = format!(
+                "plugin `{plugin}` is no check by itself, since another check has its name (at {first}); name a check that uses it"
+            );
             self.problems.warning(&place, message);
             return None;
         }

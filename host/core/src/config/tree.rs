@@ -163,7 +163,8 @@ pub struct Entry {
 impl Table {
     /// As a JSON object, with `${...}` replaced.
     pub fn to_json(&self) -> serde_json::Value {
-        let pairs = self.entries.iter().map(|(key, entry)| (key.clone(), entry.node.value.to_json()));
+        let pairs =
+            self.entries.iter().map(|(key, entry)| (key.clone(), entry.node.value.to_json()));
         serde_json::Value::Object(pairs.collect())
     }
 }

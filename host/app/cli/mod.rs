@@ -1,0 +1,109 @@
+//! The command line: one enum, one file per subcommand.
+//!
+//! The only modules that write to standard output and name `anyhow`. To add a subcommand: a file
+//! here with its arguments and a `run`, a line in [`Command`], and its help in the snapshots.
+
+mod check_url;
+mod compile;
+mod exit;
+mod kinds;
+mod plugin;
+mod run;
+mod serve;
+mod setup;
+mod shell;
+mod status;
+mod table;
+mod token;
+mod validate;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{CommandFactory, Parser, Subcommand};
+
+use exit::Exit;
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// A health-check host whose checks anyone can write.
+///
+/// It runs built-in checks beside WebAssembly components from a folder, and serves one aggregate
+/// health endpoint in the formats that tools already understand.
+#[derive(Debug, Parser)]
+#[command(name = "wellcheck", version, styles = STYLES, max_term_width = 100)]
+#[command(after_help = exit::HELP)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run all checks again and again, and serve their health
+    Serve(serve::Args),
+    /// Run one plugin file or one configured check, once
+    Run(run::Args),
+    /// Look for problems in the configuration
+    Validate(validate::Args),
+    /// Look at plugins
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Show the checks of a running server
+    Status(status::Args),
+    /// Ask a URL whether all is well, for HEALTHCHECK lines of containers
+    Healthcheck(check_url::Args),
+    /// List the built-in kinds of checks, or explain one
+    Kinds(kinds::Args),
+    /// Make a token for the routes that change something
+    Token(token::Args),
+    /// Print completions for a shell
+    Completions(shell::Completions),
+    /// Print the manual page
+    Man,
+    /// Compile a component from standard input; started by wellcheck itself
+    #[command(name = compile::NAME, hide = true)]
+    Compile(compile::Args),
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where even this cannot be printed there is nobody to tell.
+            let _ = error.print();
+            return if error.use_stderr() {
+                exit::usage(&arguments).into()
+            } else {
+                Exit::DONE.into()
+            };
+        }
+    };
+    let ended = match cli.command {
+        Command::Serve(args) => serve::run(args),
+        Command::Run(args) => run::run(args),
+        Command::Validate(args) => validate::run(&args),
+        Command::Plugin(command) => plugin::run(command),
+        Command::Status(args) => status::run(&args),
+        Command::Healthcheck(args) => check_url::run(&args),
+        Command::Kinds(args) => kinds::run(&args),
+        Command::Token(args) => token::run(&args),
+        Command::Completions(args) => shell::completions(&args, Cli::command()),
+        Command::Man => shell::man(Cli::command()),
+        Command::Compile(args) => return compile::run(args),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            setup::complain(&format!("error: {:#}", failure.error));
+            failure.exit.into()
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! `wellcheck run`: one plugin file or one configured check, once, as monitoring plugins answer.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args as ClapArgs;
+use tokio::time::Instant;
+use wellcheck_core::check::What;
+use wellcheck_core::format::api;
+use wellcheck_core::grant::{Grants, HttpGrant};
+use wellcheck_core::id::{CheckName, PluginName};
+use wellcheck_core::outcome::{Outcome, Run};
+use wellcheck_core::redact::Redactor;
+use wellcheck_core::status::Status;
+use wellcheck_core::units::parse_duration;
+use wellcheck_wasm::Plugin;
+
+use super::exit::{Ended, Exit, OrExit};
+use super::setup::{self, Where};
+use super::table::paint;
+use crate::checks::plugin::PluginChecker;
+use crate::checks::{Checker, RunContext};
+use crate::keeper;
+use crate::plugins::Loaded;
+
+/// Run one plugin file or one configured check, once.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Exit codes: 0 pass, 1 warn, 2 fail, 3 unknown (the check itself is at fault, or the \
+arguments are wrong).\n\nExamples:\n  wellcheck run plugins/deadlines.wasm --settings '{\"deadlines\": []}'\n  \
+wellcheck run plugins/json-number.wasm --settings @settings.json --grant http=https://api.example.com\n  wellcheck run shop --config wellcheck.toml"
+)]
+pub(super) struct Args {
+    /// A plugin file (ending in .wasm), or the name of a check of the configuration
+    #[arg(value_name = "FILE|CHECK")]
+    what: String,
+    /// A plugin's settings: a JSON object, @FILE, or @- for standard input
+    #[arg(long, value_name = "JSON")]
+    settings: Option<String>,
+    /// What a plugin may reach, such as http=https://api.example.com; may be repeated
+    #[arg(long, value_name = "GRANT=VALUE")]
+    grant: Vec<String>,
+    /// Longest the run may take [default: 10s, or the check's own]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// Print the outcome as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    places: Where,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let found = parse_duration(text).filter(|duration| *duration > Duration::ZERO);
+    found.ok_or_else(|| "expected a duration with a unit, such as 5s".to_owned())
+}
+
+pub(super) fn run(args: Args) -> Ended {
+    let runtime = setup::runtime().map_err(|failure| unknown(failure.error))?;
+    let run = runtime.block_on(outcome(&args)).or_exit(Exit::UNKNOWN)?;
+    runtime.shutdown_background();
+    if args.json {
+        let json = String::from_utf8(api::run(&run)).expect("JSON is UTF-8");
+        setup::print(&format!("{json}\n"))?;
+    } else {
+        setup::print(&show(&run))?;
+    }
+    Ok(match run.outcome.status() {
+        Status::Pass => Exit(0),
+        Status::Warn => Exit(1),
+        Status::Fail => Exit(2),
+        Status::Unknown => Exit::UNKNOWN,
+    })
+}
+
+fn unknown(error: anyhow::Error) -> super::exit::Failure {
+    super::exit::Failure { error, exit: Exit::UNKNOWN }
+}
+
+/// What is to be run.
+struct Ready {
+    check: CheckName,
+    checker: Arc<dyn Checker>,
+    timeout: Duration,
+    redactor: Redactor,
+}
+
+async fn outcome(args: &Args) -> anyhow::Result<Run> {
+    let path = Path::new(&args.what);
+    let is_file = path.extension().is_some_and(|e| e.eq_ignore_ascii_case("wasm"))
+        || args.what.contains(std::path::MAIN_SEPARATOR);
+    let ready = if is_file { file(args, path).await? } else { configured(args).await? };
+    let context = RunContext {
+        check: ready.check,
+        deadline: Instant::now() + args.timeout.unwrap_or(ready.timeout),
+        failures_in_a_row: 0,
+    };
+    let mut run = ready.checker.run(&context).await;
+    run.redact(&ready.redactor);
+    Ok(run)
+}
+
+/// A plugin file by itself: settings and grants come from the command line.
+async fn file(args: &Args, path: &Path) -> anyhow::Result<Ready> {
+    let settings = settings(args.settings.as_deref())?;
+    let grants = grants(&args.grant)?;
+    let plugin = load(path, args.places.cache.clone()).await?;
+    let check = CheckName::new(plugin.name().as_str()).or_else(|_| CheckName::new("check"))?;
+    let redactor = Redactor::default();
+    let checker = plugin_checker(plugin, &settings, &grants, &redactor)?;
+    Ok(Ready { check, checker, timeout: Duration::from_secs(10), redactor })
+}
+
+fn plugin_checker(
+    plugin: Plugin,
+    settings: &serde_json::Value,
+    grants: &Grants,
+    redactor: &Redactor,
+) -> anyhow::Result<Arc<dyn Checker>> {
+    let checker = PluginChecker::new(&Loaded::new(plugin), settings, grants, redactor);
+    let checker = checker.map_err(|problems| {
+        anyhow!("the settings do not fit the plugin: {}", problems.join("; "))
+    })?;
+    Ok(Arc::new(checker))
+}
+
+/// Loads one file, by the same steps as the server.
+pub(super) async fn load(path: &Path, cache: Option<PathBuf>) -> anyhow::Result<Plugin> {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    // A file that is run by hand may be called anything.
+    let name = PluginName::new(&stem).or_else(|_| PluginName::new("plugin"))?;
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let sandbox = setup::sandbox(cache).map_err(|failure| failure.error)?;
+    Ok(sandbox.load(name, bytes).await?)
+}
+
+/// A check of the configuration.
+async fn configured(args: &Args) -> anyhow::Result<Ready> {
+    if args.settings.is_some() || !args.grant.is_empty() {
+        bail!(
+            "--settings and --grant go with a plugin file (`{}` is the name of a check; its settings stand in the configuration)",
+            args.what
+        );
+    }
+    let places = args.places.places().map_err(|failure| failure.error)?;
+    let tools = args.places.tools(&places).map_err(|failure| failure.error)?;
+    let first = keeper::read(&places, &tools).map_err(|problems| {
+        setup::complain_about(&problems);
+        anyhow!("the configuration cannot be used ({} problems)", problems.len())
+    })?;
+    let registry = first.registry;
+    let Some(spec) = registry.config.checks.iter().find(|spec| spec.name.as_str() == args.what)
+    else {
+        let names: Vec<&str> =
+            registry.config.checks.iter().map(|spec| spec.name.as_str()).collect();
+        bail!(
+            "there is no check `{}` (checks: {}; a plugin's file ends in `.wasm`)",
+            args.what,
+            names.join(", ")
+        );
+    };
+    let timeout = spec.timing.timeout;
+    if let Some(why) = &spec.refused {
+        bail!("check `{}` cannot run: {why}", spec.name);
+    }
+    let redactor = registry.config.redactor.clone();
+    let checker = match &spec.what {
+        What::Builtin { .. } => registry.builtin(&spec.name).context("the check has no checker")?,
+        What::Plugin { plugin, settings, grants } => {
+            let path = places.plugins.join(format!("{plugin}.wasm"));
+            let loaded = load(&path, args.places.cache.clone()).await?;
+            plugin_checker(loaded, settings, grants, &redactor)?
+        }
+    };
+    let check = spec.name.clone();
+    Ok(Ready { check, checker, timeout, redactor })
+}
+
+fn settings(given: Option<&str>) -> anyhow::Result<serde_json::Value> {
+    let text = match given {
+        None => "{}".to_owned(),
+        Some("@-") => std::io::read_to_string(std::io::stdin())
+            .context("reading settings from standard input")?,
+        Some(text) => match text.strip_prefix('@') {
+            Some(path) => std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the settings `{path}`"))?,
+            None => text.to_owned(),
+        },
+    };
+    let value: serde_json::Value =
+        serde_json::from_str(&text).context("the settings are not JSON")?;
+    if !value.is_object() {
+        bail!("the settings are not a JSON object (expected for example {{\"warn\": 5}})");
+    }
+    Ok(value)
+}
+
+fn grants(given: &[String]) -> anyhow::Result<Grants> {
+    let mut grants = Grants::default();
+    for text in given {
+        match text.split_once('=') {
+            Some(("http", value)) => grants.http.push(HttpGrant::parse(value)?),
+            _ => bail!("`{text}` is no grant (expected for example http=https://api.example.com)"),
+        }
+    }
+    Ok(grants)
+}
+
+/// The outcome for people: the line that monitoring agents read, then what else there is.
+fn show(run: &Run) -> String {
+    let status = run.outcome.status();
+    let reason = run.outcome.reason().map_or(String::new(), |reason| format!(" ({reason})"));
+    let took = run.duration.as_secs_f64() * 1e3;
+    let mut lines =
+        vec![format!("{}{reason}: {} [{took:.1} ms]", paint(status, 0), run.outcome.message())];
+    if let Outcome::Answered(report) = &run.outcome {
+        for part in &report.parts {
+            lines.push(format!(
+                "  {} {}: {}",
+                paint(part.status.into(), 0),
+                part.name,
+                part.message
+            ));
+        }
+        for observation in &report.observations {
+            let labels: Vec<String> =
+                observation.labels.iter().map(|(name, text)| format!("{name}={text}")).collect();
+            let labels =
+                if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
+            let unit = observation.unit.as_deref().unwrap_or("");
+            lines.push(format!("  {}{labels} = {}{unit}", observation.name, observation.value));
+        }
+        for (name, text) in &report.details {
+            lines.push(format!("  {name}: {text}"));
+        }
+    }
+    lines.extend(run.log.lines.iter().map(|line| format!("  | {line}")));
+    lines.extend(run.log.flags.iter().map(|flag| format!("  note: {flag}")));
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,162 @@
+//! `wellcheck serve`: the main job.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args as ClapArgs;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+use wellcheck_core::limits::LoadLimits;
+
+use super::exit::{Ended, Exit, Failure, OrExit};
+use super::setup::{self, Logs, Where};
+use crate::clock::Clock;
+use crate::keeper::{self, First, Keeper};
+use crate::plugins::Plugins;
+use crate::published::Shared;
+use crate::scheduler::Scheduler;
+use crate::server::{App, Draining, Listener};
+use crate::sources::Places;
+
+/// File descriptors that runs leave for connections, files and the rest.
+const RESERVED_FILES: u64 = 512;
+
+/// Runs at once, at most, however many descriptors there are.
+const MOST_RUNS: u64 = 20_000;
+
+/// Run all checks again and again, and serve their health.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "The first line on standard output is `listening on http://ADDRESS:PORT`; logs go to \
+standard error.\nWithout a configuration file every plugin in the folder is a check, and only this \
+machine can ask.\n\nSignals: SIGHUP reads the configuration again, SIGTERM and SIGINT end the server after open \
+requests.\n\nExamples:\n  wellcheck serve\n  wellcheck serve --config /etc/wellcheck/wellcheck.toml --listen 0.0.0.0:8080\n  wellcheck serve --plugins ./plugins --listen 127.0.0.1:0"
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    places: Where,
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT", env = "WELLCHECK_LISTEN")]
+    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    logs: Logs,
+}
+
+pub(super) fn run(args: Args) -> Ended {
+    setup::logs(&args.logs);
+    let places = args.places.places()?;
+    let tools = args.places.tools(&places)?;
+    make_folder(&places.plugins);
+    let first = match keeper::read(&places, &tools) {
+        Ok(first) => first,
+        Err(problems) => {
+            setup::complain_about(&problems);
+            let error =
+                anyhow::anyhow!("the configuration cannot be used ({} problems)", problems.len());
+            return Err(Failure { error, exit: Exit::DATA });
+        }
+    };
+    setup::complain_about(&first.problems);
+    let server = first.registry.config.server.clone();
+    let listen = args.listen.unwrap_or(server.listen);
+    let sandbox = setup::sandbox(args.places.cache.or_else(|| cache(&first, &places)))?;
+    let runtime = setup::runtime()?;
+    runtime.block_on(async {
+        let listener = Listener::bind(listen, server.max_connections)
+            .await
+            .with_context(|| format!("cannot listen on {listen} (`--listen` or `[server] listen` chooses another address)"))
+            .or_exit(Exit::UNAVAILABLE)?;
+        let address = listener.address().context("finding our own address").or_exit(Exit::BUG)?;
+
+        let clock = Clock::start();
+        let shared = Shared::new();
+        let scheduler = Scheduler::start(clock, shared.clone(), most_runs());
+        let (plugins, finished) = Plugins::new(sandbox, LoadLimits::default());
+        let keeper = Keeper::new(places, tools, clock, first, plugins, scheduler);
+        let tokens = keeper.tokens();
+        let keeper = keeper.start(finished);
+        reload_on_hangup(keeper.clone())?;
+
+        let app = App { shared, tokens, keeper, draining: Draining::default() };
+        let stop = ended_by_signal()?;
+        setup::print(&format!("listening on http://{address}\n"))?;
+        tracing::info!("look at http://{address}/health?format=text, or at http://{address}/ for more");
+        listener.serve(app, stop, server.drain).await;
+        tracing::info!("stopped");
+        Ok::<_, Failure>(())
+    })?;
+    // Runs and loads that are under way have nobody left to tell.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    Ok(Exit::DONE)
+}
+
+/// `[plugins] cache`, relative to the configuration file.
+fn cache(first: &First, places: &Places) -> Option<PathBuf> {
+    let cache = first.registry.config.plugins.cache.as_ref()?;
+    let base = places.main.as_ref()?.parent()?;
+    Some(base.join(cache))
+}
+
+/// A folder that is not there is made; if that cannot be, health says so.
+fn make_folder(dir: &std::path::Path) {
+    if dir.exists() {
+        return;
+    }
+    match std::fs::create_dir_all(dir) {
+        Ok(()) => tracing::info!("made the plugins folder `{}`", dir.display()),
+        Err(error) => tracing::warn!("cannot make the plugins folder `{}`: {error}", dir.display()),
+    }
+}
+
+/// Takes all the file descriptors that this process may have. Returns how many runs fit.
+fn most_runs() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let files = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum,
+        Err(_) => limit.current,
+    };
+    let files = files.unwrap_or(u64::MAX);
+    // A run has two at once at most: the one for names and the one for the target.
+    let runs = (files.saturating_sub(RESERVED_FILES) / 2).clamp(16, MOST_RUNS);
+    usize::try_from(runs).unwrap_or(usize::MAX)
+}
+
+fn reload_on_hangup(keeper: keeper::Handle) -> Result<(), Failure> {
+    let mut hangups =
+        signal(SignalKind::hangup()).context("watching for SIGHUP").or_exit(Exit::BUG)?;
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            tracing::info!("SIGHUP: reading the configuration again");
+            if keeper.reload().await.is_none() {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Ends with the first SIGTERM or SIGINT. A second one ends the process at once.
+fn ended_by_signal() -> Result<impl Future<Output = ()>, Failure> {
+    let mut terminate =
+        signal(SignalKind::terminate()).context("watching for SIGTERM").or_exit(Exit::BUG)?;
+    let mut interrupt =
+        signal(SignalKind::interrupt()).context("watching for SIGINT").or_exit(Exit::BUG)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: open requests are finished first");
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            #[expect(clippy::exit, reason = "asked for twice: whoever asks does not want to wait")]
+            std::process::exit(130);
+        });
+    })
+}

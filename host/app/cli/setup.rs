@@ -1,0 +1,178 @@
+//! What several subcommands need: places, the sandbox, logs, and where text goes.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use wellcheck_core::config::Problem;
+use wellcheck_net::http::Client;
+use wellcheck_net::{Resolver, Tls};
+use wellcheck_wasm::{Compiler, NetTransport, Sandbox, SandboxOptions};
+
+use super::exit::{Exit, Failure, OrExit};
+use crate::checks::Tools;
+use crate::sources::{Places, plugins_dir};
+
+const MAIN: &str = "wellcheck.toml";
+
+/// Where the configuration is.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Where {
+    /// The configuration file [default: wellcheck.toml, where there is one]
+    #[arg(long, value_name = "FILE", env = "WELLCHECK_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// The plugins folder [default: plugins, beside the configuration file]
+    #[arg(long, value_name = "DIR", env = "WELLCHECK_PLUGINS")]
+    pub(super) plugins: Option<PathBuf>,
+    /// Where compiled plugins are kept [default: the user's cache folder]
+    #[arg(long, value_name = "DIR", env = "WELLCHECK_CACHE")]
+    pub(super) cache: Option<PathBuf>,
+}
+
+impl Where {
+    /// Finds the files.
+    pub(super) fn places(&self) -> Result<Places, Failure> {
+        let main = match &self.config {
+            Some(path) if !path.exists() => {
+                let error = anyhow::anyhow!("there is no configuration file `{}`", path.display());
+                return Err(Failure { error, exit: Exit::DATA });
+            }
+            Some(path) => Some(path.clone()),
+            None => Some(PathBuf::from(MAIN)).filter(|path| path.exists()),
+        };
+        let base = base(main.as_deref());
+        let plugins = match &self.plugins {
+            Some(dir) => dir.clone(),
+            None => main.as_deref().and_then(plugins_dir).unwrap_or_else(|| base.join("plugins")),
+        };
+        Ok(Places { main, plugins })
+    }
+
+    /// What kinds share.
+    pub(super) fn tools(&self, places: &Places) -> Result<Tools, Failure> {
+        Tools::new(&base(places.main.as_deref())).or_exit(Exit::BUG)
+    }
+}
+
+/// What relative names in the configuration start from.
+fn base(main: Option<&Path>) -> PathBuf {
+    match main.and_then(Path::parent) {
+        Some(parent) if parent != Path::new("") => parent.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+/// The folder for compiled plugins: as told, or the user's.
+pub(super) fn cache_dir(told: Option<PathBuf>) -> Option<PathBuf> {
+    let absolute =
+        |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    told.or_else(|| {
+        let user = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+        Some(user.join("wellcheck").join("compiled"))
+    })
+}
+
+/// The sandbox, with a way out for requests that grants allow.
+pub(super) fn sandbox(cache: Option<PathBuf>) -> Result<Sandbox, Failure> {
+    let program = std::env::current_exe()
+        .context("finding this program, which compiles plugins in a process of its own")
+        .or_exit(Exit::BUG)?;
+    let cache_dir = cache_dir(cache);
+    let sandbox = Sandbox::new(SandboxOptions {
+        cache_dir,
+        compiler: Compiler::Child { program, args: vec![super::compile::NAME.into()] },
+        // A resolver of its own: its sockets belong to the threads of the plugins.
+        transport: Arc::new(NetTransport::new(
+            Client::new(Resolver::from_system()),
+            Tls::default(),
+        )),
+        ..SandboxOptions::default()
+    })
+    .or_exit(Exit::UNAVAILABLE)?;
+    for note in sandbox.notes() {
+        tracing::warn!("{note}");
+    }
+    Ok(sandbox)
+}
+
+/// How logs look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged, and how. Logs go to standard error.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Logs {
+    /// What to log: error, warn, info, debug or trace, or MODULE=LEVEL,...
+    #[arg(long, value_name = "LEVEL", default_value = "info", env = "WELLCHECK_LOG")]
+    pub(super) log: Targets,
+    /// How logs look
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub(super) log_format: LogFormat,
+}
+
+/// Starts to log.
+pub(super) fn logs(logs: &Logs) {
+    let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let registry = tracing_subscriber::registry().with(logs.log.clone());
+    match logs.log_format {
+        LogFormat::Text => {
+            let layer =
+                fmt::layer().with_writer(std::io::stderr).with_ansi(ansi).with_target(false);
+            registry.with(layer).init();
+        }
+        LogFormat::Json => {
+            let layer = fmt::layer().json().with_writer(std::io::stderr);
+            registry.with(layer).init();
+        }
+    }
+}
+
+/// Starts a runtime for a command that does one thing.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_name("wellcheck")
+        .enable_all()
+        .build()
+        .context("starting threads")
+        .or_exit(Exit::UNAVAILABLE)
+}
+
+/// Whether to color what goes to standard output.
+pub(super) fn color() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// Writes to standard output. A reader that has gone, as `head` does, ends the program quietly.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("writing to standard output").or_exit(Exit::BUG)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a line to standard error.
+pub(super) fn complain(line: &str) {
+    // Where even this cannot be written there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Writes problems to standard error, a line each.
+pub(super) fn complain_about(problems: &[Problem]) {
+    for problem in problems {
+        complain(&problem.to_string());
+    }
+}

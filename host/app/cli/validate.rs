@@ -1,0 +1,132 @@
+//! `wellcheck validate`: every problem of the configuration, without running anything of it.
+
+use std::path::Path;
+
+use clap::Args as ClapArgs;
+use wellcheck_core::check::What;
+use wellcheck_core::config::keys::{Key, SECTIONS};
+use wellcheck_core::config::{Problem, Problems, Severity};
+
+use super::exit::{Ended, Exit, OrExit};
+use super::setup::{self, Where};
+use crate::checks::KINDS;
+use crate::keeper;
+use crate::registry::Registry;
+
+/// Look for problems in the configuration.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Also loads the plugins that checks name, and matches the checks' settings with their \
+schemas.\n\nExamples:\n  wellcheck validate\n  wellcheck validate --config /etc/wellcheck/wellcheck.toml --json\n  wellcheck validate --explain"
+)]
+pub(super) struct Args {
+    #[command(flatten)]
+    places: Where,
+    /// Print the problems as JSON
+    #[arg(long)]
+    json: bool,
+    /// Explain every key of the configuration instead
+    #[arg(long)]
+    explain: bool,
+}
+
+pub(super) fn run(args: &Args) -> Ended {
+    if args.explain {
+        setup::print(&explain())?;
+        return Ok(Exit::DONE);
+    }
+    let places = args.places.places()?;
+    let tools = args.places.tools(&places)?;
+    let (checks, problems) = match keeper::read(&places, &tools) {
+        Ok(first) => {
+            let mut problems = first.problems;
+            problems.extend(misfits(&first.registry, &places.plugins, args)?);
+            (Some(first.registry.config.checks.len()), problems)
+        }
+        Err(problems) => (None, problems),
+    };
+    let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+    if args.json {
+        let body = serde_json::json!({ "valid": !failed, "checks": checks, "problems": problems });
+        setup::print(&format!("{body}\n"))?;
+    } else {
+        setup::complain_about(&problems);
+        match checks {
+            Some(checks) if !failed => setup::print(&format!("valid: {checks} checks\n"))?,
+            _ => setup::complain(&format!("{} problems", problems.len())),
+        }
+    }
+    Ok(if failed { Exit::DATA } else { Exit::DONE })
+}
+
+/// Settings that do not fit the plugins in the folder.
+fn misfits(
+    registry: &Registry,
+    dir: &Path,
+    args: &Args,
+) -> Result<Vec<Problem>, super::exit::Failure> {
+    let mut problems = Problems::default();
+    let runtime = setup::runtime()?;
+    runtime.block_on(async {
+        for spec in &registry.config.checks {
+            let What::Plugin { plugin, settings, .. } = &spec.what else { continue };
+            let path = dir.join(format!("{plugin}.wasm"));
+            if !path.exists() {
+                problems.warning(
+                    &spec.place,
+                    format!(
+                        "check `{}` names plugin `{plugin}`, but there is no file `{}`",
+                        spec.name,
+                        path.display()
+                    ),
+                );
+                continue;
+            }
+            match super::run::load(&path, args.places.cache.clone()).await {
+                Err(error) => {
+                    problems.warning(&spec.place, format!("check `{}`: {error:#}", spec.name))
+                }
+                Ok(loaded) => {
+                    for why in loaded.check_settings(settings).err().unwrap_or_default() {
+                        problems.error(
+                            &spec.place,
+                            format!(
+                                "the settings of check `{}` do not fit plugin `{plugin}`: {why}",
+                                spec.name
+                            ),
+                        );
+                    }
+                }
+            }
+        }
+    });
+    runtime.shutdown_background();
+    Ok::<_, anyhow::Error>(problems.sorted()).or_exit(Exit::BUG)
+}
+
+/// Every key with its meaning, default and example; the kinds' too.
+fn explain() -> String {
+    let mut text = String::new();
+    for section in SECTIONS {
+        text += &format!("{}\n  {}\n\n{}", section.header, section.doc, keys(section.keys));
+    }
+    for kind in KINDS {
+        text += &super::kinds::explain(*kind);
+    }
+    text
+}
+
+/// A list of keys for people.
+pub(super) fn keys(keys: &[Key]) -> String {
+    let entries = keys.iter().map(|key| {
+        let default = match key.default {
+            "" => "must be given where it applies".to_owned(),
+            default => format!("default: {default}"),
+        };
+        format!(
+            "  {}\n      {}\n      {default}; for example: {}\n",
+            key.name, key.doc, key.example
+        )
+    });
+    entries.collect::<String>() + "\n"
+}

@@ -1,0 +1,315 @@
+//! Keeps what runs in step with what is on disk: one task that owns the configuration and the
+//! plugins.
+//!
+//! It looks at the files twice a second, and re-reads at once when told to (SIGHUP, `POST
+//! /-/reload`). A configuration takes effect entirely, or the one before it goes on and the problems
+//! are shown; plugins come and go one by one. After each change the scheduler gets the whole picture.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, oneshot};
+use wellcheck_core::config::{self, Problem, Severity, Sources, Token};
+use wellcheck_core::id::PluginName;
+use wellcheck_core::snapshot::{Configuration, Setup};
+
+use crate::checks::Tools;
+use crate::clock::Clock;
+use crate::folder::Listing;
+use crate::plugins::{Finished, Plugins, Quiet};
+use crate::registry::Registry;
+use crate::scheduler;
+use crate::sources::{Fingerprint, Places, SystemLookup};
+
+/// How often the files are looked at; less often where a look takes long.
+const LOOK: Duration = Duration::from_millis(400);
+
+/// Looks take at most one part in this many of a core.
+const LOOK_SHARE: u32 = 100;
+
+/// What a reload came to.
+#[derive(Debug, Clone)]
+pub(crate) struct Reloaded {
+    /// Whether what is on disk is what runs now.
+    pub(crate) applied: bool,
+    /// What is wrong with it.
+    pub(crate) problems: Vec<Problem>,
+}
+
+/// Asks the keeper to read everything again.
+#[derive(Debug, Clone)]
+pub(crate) struct Handle {
+    requests: mpsc::Sender<oneshot::Sender<Reloaded>>,
+}
+
+impl Handle {
+    /// Reads everything again and says what came of it; `None` when the process is about to end.
+    pub(crate) async fn reload(&self) -> Option<Reloaded> {
+        let (reply, answer) = oneshot::channel();
+        self.requests.send(reply).await.ok()?;
+        answer.await.ok()
+    }
+}
+
+/// Who may call what; replaced with the configuration.
+pub(crate) type Tokens = Arc<ArcSwap<Vec<Token>>>;
+
+/// Everything on disk that the configuration is made from, at one look.
+#[derive(PartialEq)]
+struct Look {
+    files: BTreeMap<PathBuf, Option<Fingerprint>>,
+    listing: Arc<Listing>,
+}
+
+impl Look {
+    fn at(places: &Places) -> Self {
+        Self { files: places.fingerprints(), listing: Arc::new(Listing::read(&places.plugins)) }
+    }
+
+    /// What the configuration depends on; a new version of a plugin's file is not part of it.
+    fn shape(&self) -> Shape {
+        (self.files.clone(), self.listing.shape())
+    }
+}
+
+type Shape = (BTreeMap<PathBuf, Option<Fingerprint>>, Vec<(PluginName, Option<Fingerprint>)>);
+
+/// See the module.
+pub(crate) struct Keeper {
+    places: Places,
+    tools: Tools,
+    clock: Clock,
+    tokens: Tokens,
+    registry: Registry,
+    /// The texts that run, for when the ones on disk are refused.
+    sources: Sources,
+    configuration: Configuration,
+    plugins: Plugins,
+    look: Look,
+    /// What the configuration was last read from.
+    read: Shape,
+    scheduler: mpsc::Sender<scheduler::Command>,
+}
+
+/// The configuration as read for the first time.
+pub(crate) struct First {
+    /// What is to run.
+    pub(crate) registry: Registry,
+    /// Warnings, and errors of sidecars.
+    pub(crate) problems: Vec<Problem>,
+    /// What it was made from.
+    sources: Sources,
+}
+
+/// Reads everything once.
+///
+/// # Errors
+/// All problems, when the configuration cannot be used.
+pub(crate) fn read(places: &Places, tools: &Tools) -> Result<First, Vec<Problem>> {
+    read_listed(places, tools, &Listing::read(&places.plugins))
+}
+
+fn read_listed(places: &Places, tools: &Tools, listing: &Listing) -> Result<First, Vec<Problem>> {
+    let (sources, problems) = places.read(listing);
+    if problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(problems);
+    }
+    check(sources, tools)
+}
+
+/// Makes everything that the texts ask for.
+fn check(sources: Sources, tools: &Tools) -> Result<First, Vec<Problem>> {
+    let (config, mut problems) = config::load(&sources, &SystemLookup { base: tools.base.clone() });
+    let registry = config.and_then(|config| {
+        let (registry, found) = Registry::new(config, tools);
+        problems.extend(found);
+        registry
+    });
+    match registry {
+        Some(registry) => Ok(First { registry, problems, sources }),
+        None => Err(problems),
+    }
+}
+
+impl Keeper {
+    /// Takes over what was read first, and starts to load the plugins that are there.
+    pub(crate) fn new(
+        places: Places,
+        tools: Tools,
+        clock: Clock,
+        first: First,
+        plugins: Plugins,
+        scheduler: mpsc::Sender<scheduler::Command>,
+    ) -> Self {
+        let look = Look::at(&places);
+        let configuration =
+            Configuration { read: clock.now().wall, applied: true, problems: first.problems };
+        let tokens = Arc::new(ArcSwap::from_pointee(first.registry.config.tokens.clone()));
+        let read = look.shape();
+        let registry = first.registry;
+        let sources = first.sources;
+        let mut keeper = Self {
+            places,
+            tools,
+            clock,
+            tokens,
+            registry,
+            sources,
+            configuration,
+            plugins,
+            look,
+            read,
+            scheduler,
+        };
+        keeper.look_at_plugins(Quiet::Skip);
+        keeper
+    }
+
+    /// Who may call what, kept up to date.
+    pub(crate) fn tokens(&self) -> Tokens {
+        Arc::clone(&self.tokens)
+    }
+
+    /// Runs until the handle and the scheduler are gone.
+    pub(crate) fn start(self, finished: mpsc::Receiver<Finished>) -> Handle {
+        let (requests, receiver) = mpsc::channel(16);
+        tokio::spawn(self.run(receiver, finished));
+        Handle { requests }
+    }
+
+    async fn run(
+        mut self,
+        mut requests: mpsc::Receiver<oneshot::Sender<Reloaded>>,
+        mut finished: mpsc::Receiver<Finished>,
+    ) {
+        let mut pause = LOOK;
+        self.hand_over().await;
+        loop {
+            tokio::select! {
+                request = requests.recv() => {
+                    let Some(reply) = request else { return };
+                    let mut replies = vec![reply];
+                    // A storm of requests is one reload.
+                    while let Ok(reply) = requests.try_recv() {
+                        replies.push(reply);
+                    }
+                    self.look(&mut pause).await;
+                    let reloaded = self.reload();
+                    self.look_at_plugins(Quiet::Wait);
+                    self.hand_over().await;
+                    for reply in replies {
+                        // Whoever asked may have gone.
+                        let _ = reply.send(reloaded.clone());
+                    }
+                }
+                Some(done) = finished.recv() => {
+                    if self.plugins.finish(done) {
+                        self.hand_over().await;
+                    }
+                }
+                () = tokio::time::sleep(pause) => {
+                    let still = self.look(&mut pause).await;
+                    let mut changed = self.look_at_plugins(Quiet::Wait);
+                    if self.look.shape() != self.read && (still || self.only_plugins_differ()) {
+                        self.reload();
+                        changed = true;
+                    }
+                    if changed {
+                        self.hand_over().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks at the disk. Returns whether it is as it was at the last look.
+    async fn look(&mut self, pause: &mut Duration) -> bool {
+        let places = self.places.clone();
+        let started = Instant::now();
+        let Ok(look) = tokio::task::spawn_blocking(move || Look::at(&places)).await else {
+            return false;
+        };
+        *pause = LOOK.max(started.elapsed() * LOOK_SHARE);
+        let still = look.shape() == self.look.shape();
+        self.look = look;
+        still
+    }
+
+    /// A plugin file came or went, and nothing else: listed at once, since no text has to be read.
+    fn only_plugins_differ(&self) -> bool {
+        let (files, plugins) = self.look.shape();
+        let sidecars = |list: &[(PluginName, Option<Fingerprint>)]| {
+            list.iter().filter(|(_, sidecar)| sidecar.is_some()).cloned().collect::<Vec<_>>()
+        };
+        files == self.read.0
+            && sidecars(&plugins) == sidecars(&self.read.1)
+            // A file that is replaced is gone for a moment.
+            && self.read.1.iter().all(|(name, _)| plugins.iter().any(|(n, _)| n == name))
+    }
+
+    fn look_at_plugins(&mut self, quiet: Quiet) -> bool {
+        let registry = &self.registry;
+        self.plugins.look(&self.look.listing, quiet, |name| registry.users(name))
+    }
+
+    /// Reads the configuration again; it takes effect entirely or not at all.
+    fn reload(&mut self) -> Reloaded {
+        self.read = self.look.shape();
+        let read = read_listed(&self.places, &self.tools, &self.look.listing);
+        let read = read.and_then(|first| {
+            let misfits = first.registry.misfits(&self.plugins);
+            if misfits.is_empty() { Ok(first) } else { Err([first.problems, misfits].concat()) }
+        });
+        let (applied, problems) = match read {
+            Ok(first) => {
+                self.tokens.store(Arc::new(first.registry.config.tokens.clone()));
+                self.registry = first.registry;
+                self.sources = first.sources;
+                (true, first.problems)
+            }
+            Err(problems) => {
+                self.follow_folder();
+                (false, problems)
+            }
+        };
+        if applied {
+            tracing::info!(checks = self.registry.config.checks.len(), "configuration applied");
+        } else {
+            tracing::error!(
+                problems = problems.len(),
+                "configuration refused; the one before it goes on"
+            );
+        }
+        for problem in &problems {
+            tracing::warn!("{problem}");
+        }
+        let read = self.clock.now().wall;
+        self.configuration = Configuration { read, applied, problems: problems.clone() };
+        Reloaded { applied, problems }
+    }
+
+    /// The texts on disk are refused; plugins that came or went since do so all the same.
+    fn follow_folder(&mut self) {
+        let plugins = self.look.listing.names().cloned().collect();
+        let sources = Sources { plugins, ..self.sources.clone() };
+        if let Ok(first) = check(sources, &self.tools) {
+            self.registry = first.registry;
+            self.sources = first.sources;
+        }
+    }
+
+    async fn hand_over(&self) {
+        let setup = Setup {
+            configuration: self.configuration.clone(),
+            plugins: self.plugins.states(),
+            notes: self.look.listing.notes.clone(),
+            starting: self.plugins.starting(),
+        };
+        let entries = self.registry.entries(&self.plugins);
+        // The scheduler is gone only when the process ends.
+        let _ = self.scheduler.send(scheduler::Command::Apply { entries, setup }).await;
+    }
+}

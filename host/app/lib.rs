@@ -1,0 +1,19 @@
+//! The program: reads the configuration, loads plugins, runs checks, and answers.
+//!
+//! In reading order; the data flows the same way (`host/ARCHITECTURE.md` has the picture).
+
+pub mod cli;
+
+mod clock;
+mod sources;
+
+mod checks;
+mod folder;
+mod keeper;
+mod plugins;
+mod registry;
+
+mod published;
+mod scheduler;
+
+mod server;

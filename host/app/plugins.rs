@@ -1,0 +1,289 @@
+//! The plugins that are loaded, and what the newest file of each is up to.
+//!
+//! A file goes through a pipeline: wait until it is quiet, read, then what the sandbox does
+//! (validate, compile, bind, describe, schema), then it is tried on the checks that use it, and
+//! swapped in. A file that fails any step leaves the running version in place and shows why. The
+//! first version of a plugin skips the trial: its checks' own runs show what is wrong.
+//!
+//! Owned by the keeper; loading happens in tasks that hand their result back to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+use wellcheck_core::grant::Grants;
+use wellcheck_core::id::{CheckName, PluginName};
+use wellcheck_core::limits::LoadLimits;
+use wellcheck_core::redact::Redactor;
+use wellcheck_core::snapshot::{Newest, PluginFacts, PluginState};
+use wellcheck_wasm::{Plugin, Sandbox, rejects_load};
+
+use crate::checks::plugin::PluginChecker;
+use crate::checks::{Checker, RunContext};
+use crate::folder::Listing;
+use crate::sources::Fingerprint;
+
+/// Loads at once: a big file being compiled does not hold up a small one.
+const LOADS: usize = 2;
+
+/// Most checks that a new version is tried on before it replaces the running one.
+const TRIALS: usize = 8;
+
+/// A plugin that runs.
+#[derive(Clone)]
+pub(crate) struct Loaded {
+    pub(crate) plugin: Plugin,
+    pub(crate) facts: Arc<PluginFacts>,
+}
+
+impl Loaded {
+    /// A plugin with what is shown of it.
+    pub(crate) fn new(plugin: Plugin) -> Self {
+        let description = plugin.description();
+        let facts = PluginFacts {
+            name: plugin.name().to_string(),
+            own_name: description.name.clone(),
+            version: description.version.clone(),
+            summary: description.summary.clone(),
+            digest: plugin.digest().to_owned(),
+            size: plugin.size() as u64,
+            line: plugin.line().to_owned(),
+        };
+        Self { plugin, facts: Arc::new(facts) }
+    }
+}
+
+/// A check that uses a plugin, as far as a new version of it is concerned.
+#[derive(Debug, Clone)]
+pub(crate) struct User {
+    pub(crate) check: CheckName,
+    pub(crate) settings: serde_json::Value,
+    pub(crate) grants: Grants,
+    pub(crate) redactor: Redactor,
+    pub(crate) timeout: Duration,
+}
+
+/// A load that has ended.
+pub(crate) struct Finished {
+    name: PluginName,
+    fingerprint: Fingerprint,
+    result: Result<Loaded, String>,
+}
+
+/// All plugins of the folder.
+pub(crate) struct Plugins {
+    sandbox: Sandbox,
+    entries: BTreeMap<PluginName, Entry>,
+    permits: Arc<Semaphore>,
+    finished: mpsc::Sender<Finished>,
+    limits: LoadLimits,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// The newest file, and whether it has been the same at two looks in a row.
+    seen: Option<Fingerprint>,
+    /// Looks in a row at which the file was gone.
+    gone: u32,
+    /// The file that was last loaded or is being loaded.
+    tried: Option<Fingerprint>,
+    running: Option<Loaded>,
+    newest: Option<Newest>,
+    /// It was there at the start and has not been decided yet.
+    starting: bool,
+}
+
+/// Whether a file has to be quiet before it is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quiet {
+    /// It must look the same at two looks in a row: somebody may still be writing it.
+    Wait,
+    /// At the start: load what is there.
+    Skip,
+}
+
+impl Plugins {
+    /// No plugins yet. Ended loads arrive at the receiver; hand them to [`Plugins::finish`].
+    pub(crate) fn new(sandbox: Sandbox, limits: LoadLimits) -> (Self, mpsc::Receiver<Finished>) {
+        let (finished, receiver) = mpsc::channel(LOADS);
+        let permits = Arc::new(Semaphore::new(LOADS));
+        (Self { sandbox, entries: BTreeMap::new(), permits, finished, limits }, receiver)
+    }
+
+    /// Takes in what the folder looks like now, and starts to load what is new. Returns whether
+    /// anything changed that is shown.
+    pub(crate) fn look(
+        &mut self,
+        listing: &Arc<Listing>,
+        quiet: Quiet,
+        users: impl Fn(&PluginName) -> Vec<User>,
+    ) -> bool {
+        let mut changed = false;
+        for (name, found) in listing.files() {
+            let entry = self.entries.entry(name.clone()).or_insert_with(|| {
+                changed = true;
+                Entry { starting: quiet == Quiet::Skip, ..Entry::default() }
+            });
+            entry.gone = 0;
+            let fingerprint = match found {
+                Ok(fingerprint) => *fingerprint,
+                Err(why) => {
+                    let broken = Newest::Broken(why.clone());
+                    changed |= entry.newest.as_ref() != Some(&broken);
+                    entry.newest = Some(broken);
+                    entry.starting = false;
+                    entry.seen = None;
+                    entry.tried = None;
+                    continue;
+                }
+            };
+            let still = entry.seen == Some(fingerprint);
+            entry.seen = Some(fingerprint);
+            if entry.tried == Some(fingerprint) {
+                continue;
+            }
+            if quiet == Quiet::Wait && !still {
+                changed |=
+                    entry.newest != Some(Newest::Loading("the file is being written".to_owned()));
+                entry.newest = Some(Newest::Loading("the file is being written".to_owned()));
+                continue;
+            }
+            entry.tried = Some(fingerprint);
+            entry.newest = Some(Newest::Loading("compiling".to_owned()));
+            changed = true;
+            let users = if entry.running.is_some() { users(name) } else { Vec::new() };
+            self.load(name.clone(), fingerprint, Arc::clone(listing), users);
+        }
+        let before = self.entries.len();
+        self.entries.retain(|name, entry| {
+            let there = listing.names().any(|n| n == name);
+            entry.gone += u32::from(!there);
+            // A file that is replaced by removing and writing it is gone for a moment.
+            entry.gone < 2
+        });
+        changed | (self.entries.len() != before)
+    }
+
+    fn load(
+        &self,
+        name: PluginName,
+        fingerprint: Fingerprint,
+        listing: Arc<Listing>,
+        users: Vec<User>,
+    ) {
+        let sandbox = self.sandbox.clone();
+        let permits = Arc::clone(&self.permits);
+        let finished = self.finished.clone();
+        let limit = self.limits.file_bytes;
+        tokio::spawn(async move {
+            let _permit = permits.acquire().await.expect("the semaphore is never closed");
+            let result = load(&sandbox, &name, &listing, limit, &users).await;
+            // The keeper is gone only when the process ends.
+            let _ = finished.send(Finished { name, fingerprint, result }).await;
+        });
+    }
+
+    /// Takes in a load that has ended. Returns whether anything changed that is shown.
+    pub(crate) fn finish(&mut self, finished: Finished) -> bool {
+        let Finished { name, fingerprint, result } = finished;
+        let Some(entry) = self.entries.get_mut(&name) else { return false };
+        if entry.tried != Some(fingerprint) {
+            // A newer file is on its way; this one no longer matters.
+            return false;
+        }
+        entry.starting = false;
+        match result {
+            Ok(loaded) => {
+                let facts = &loaded.facts;
+                tracing::info!(plugin = %name, version = %facts.version, digest = %facts.digest, "plugin loaded");
+                entry.running = Some(loaded);
+                entry.newest = Some(Newest::Running);
+            }
+            Err(why) => {
+                tracing::warn!(plugin = %name, "plugin cannot be used: {why}");
+                entry.newest = Some(Newest::Broken(why));
+            }
+        }
+        true
+    }
+
+    /// The version that runs.
+    pub(crate) fn running(&self, name: &PluginName) -> Option<&Loaded> {
+        self.entries.get(name)?.running.as_ref()
+    }
+
+    /// What the newest file is up to; `None` where there is no file.
+    pub(crate) fn newest(&self, name: &PluginName) -> Option<&Newest> {
+        self.entries.get(name)?.newest.as_ref()
+    }
+
+    /// All of them, for the snapshot.
+    pub(crate) fn states(&self) -> Vec<PluginState> {
+        self.entries
+            .iter()
+            .map(|(name, entry)| PluginState {
+                name: name.to_string(),
+                running: entry.running.as_ref().map(|loaded| Arc::clone(&loaded.facts)),
+                newest: entry.newest.clone().unwrap_or(Newest::Running),
+            })
+            .collect()
+    }
+
+    /// Plugins that were there at the start and are not decided yet.
+    pub(crate) fn starting(&self) -> usize {
+        self.entries.values().filter(|entry| entry.starting).count()
+    }
+}
+
+/// The whole pipeline for one file.
+async fn load(
+    sandbox: &Sandbox,
+    name: &PluginName,
+    listing: &Arc<Listing>,
+    limit: u64,
+    users: &[User],
+) -> Result<Loaded, String> {
+    let bytes = {
+        let (name, listing) = (name.clone(), Arc::clone(listing));
+        tokio::task::spawn_blocking(move || listing.load(&name, limit))
+            .await
+            .map_err(|error| format!("reading the file: {error}"))??
+    };
+    let plugin = sandbox.load(name.clone(), bytes).await.map_err(|error| chain(&error))?;
+    let loaded = Loaded::new(plugin);
+    for user in users.iter().take(TRIALS) {
+        trial(&loaded, user).await?;
+    }
+    Ok(loaded)
+}
+
+/// Whether a check that the running version serves would be served by this one too. A target that is
+/// down passes: that is not the plugin's doing.
+async fn trial(loaded: &Loaded, user: &User) -> Result<(), String> {
+    let User { check, settings, grants, redactor, timeout } = user;
+    let checker = PluginChecker::new(loaded, settings, grants, redactor).map_err(|problems| {
+        format!("the settings of check `{check}` do not fit it: {}", problems.join("; "))
+    })?;
+    let deadline = Instant::now() + *timeout;
+    let context = RunContext { check: check.clone(), deadline, failures_in_a_row: 0 };
+    let outcome = checker.run(&context).await.outcome;
+    if rejects_load(&outcome) {
+        let reason = outcome.reason().unwrap_or_default();
+        let message = outcome.message();
+        return Err(format!("its trial run for check `{check}` faulted: {reason}: {message}"));
+    }
+    Ok(())
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,169 @@
+//! What is to run: every check of the configuration, joined with what can run it.
+//!
+//! Built when the configuration or the plugins change, and handed to the scheduler whole. A check
+//! that cannot run (its plugin is missing, being compiled or broken, its settings do not fit) is an
+//! entry all the same: it is held, and says why.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wellcheck_core::check::{CheckSpec, Origin, What};
+use wellcheck_core::config::{Config, Problem, Problems};
+use wellcheck_core::grant::Grants;
+use wellcheck_core::id::{CheckName, PluginName};
+use wellcheck_core::outcome::FaultReason;
+use wellcheck_core::redact::Redactor;
+use wellcheck_core::snapshot::{Facts, Held, Newest};
+
+use crate::checks::plugin::PluginChecker;
+use crate::checks::{Checker, Tools};
+use crate::plugins::{Plugins, User};
+
+/// A configuration with its built-in checkers made.
+pub(crate) struct Registry {
+    /// As read.
+    pub(crate) config: Config,
+    specs: Vec<Arc<CheckSpec>>,
+    builtin: BTreeMap<CheckName, Arc<dyn Checker>>,
+}
+
+/// One check, ready to be scheduled.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub(crate) spec: Arc<CheckSpec>,
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) runner: Runner,
+    /// Removes secrets from what runs return.
+    pub(crate) redactor: Redactor,
+}
+
+/// What runs a check.
+#[derive(Clone)]
+pub(crate) enum Runner {
+    /// A checker; another version of it than before if the number differs.
+    Ready(Arc<dyn Checker>, Version),
+    /// Nothing, at present.
+    Held(Held),
+}
+
+/// Tells whether the same thing still runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Version {
+    /// The configuration alone decides.
+    Builtin,
+    /// The digest of the plugin's file.
+    Plugin(String),
+}
+
+impl Registry {
+    /// Makes the checkers of the built-in kinds. Returns nothing if any of them cannot be made.
+    pub(crate) fn new(config: Config, tools: &Tools) -> (Option<Self>, Vec<Problem>) {
+        let mut problems = Problems::default();
+        let mut builtin = BTreeMap::new();
+        for spec in &config.checks {
+            if let What::Builtin { kind, settings } = &spec.what {
+                let checker =
+                    crate::checks::parse(&spec.name, kind, settings.clone(), tools, &mut problems);
+                builtin.extend(checker.map(|checker| (spec.name.clone(), checker)));
+            }
+        }
+        problems.rewrite(|message| config.redactor.apply_to(message));
+        let refused = problems.has_errors();
+        let specs = config.checks.iter().cloned().map(Arc::new).collect();
+        let registry = (!refused).then_some(Self { config, specs, builtin });
+        (registry, problems.sorted())
+    }
+
+    /// The checker of a built-in check.
+    pub(crate) fn builtin(&self, name: &CheckName) -> Option<Arc<dyn Checker>> {
+        self.builtin.get(name).cloned()
+    }
+
+    /// Settings that do not fit the plugin that runs: problems of the configuration, if it is to
+    /// replace another one.
+    pub(crate) fn misfits(&self, plugins: &Plugins) -> Vec<Problem> {
+        let mut problems = Problems::default();
+        for spec in self.specs.iter().filter(|spec| spec.origin == Origin::Configured) {
+            if let What::Plugin { plugin, settings, .. } = &spec.what
+                && let Some(loaded) = plugins.running(plugin)
+                && let Err(list) = loaded.plugin.check_settings(settings)
+            {
+                for why in list {
+                    problems.error(&spec.place, misfit(plugin, &why));
+                }
+            }
+        }
+        problems.sorted()
+    }
+
+    /// The checks that use a plugin.
+    pub(crate) fn users(&self, name: &PluginName) -> Vec<User> {
+        let users = self.specs.iter().filter_map(|spec| match &spec.what {
+            What::Plugin { plugin, settings, grants } if plugin == name => Some(User {
+                check: spec.name.clone(),
+                settings: settings.clone(),
+                grants: grants.clone(),
+                redactor: self.config.redactor.clone(),
+                timeout: spec.timing.timeout,
+            }),
+            _ => None,
+        });
+        users.collect()
+    }
+
+    /// Every check with what runs it now.
+    pub(crate) fn entries(&self, plugins: &Plugins) -> Vec<Entry> {
+        self.specs.iter().map(|spec| self.entry(spec, plugins)).collect()
+    }
+
+    fn entry(&self, spec: &Arc<CheckSpec>, plugins: &Plugins) -> Entry {
+        let runner = match (&spec.refused, &spec.what) {
+            (Some(why), _) => held(FaultReason::BadSettings, why.clone()),
+            (None, What::Builtin { .. }) => {
+                let checker = self.builtin.get(&spec.name).expect("made by `new` for every one");
+                Runner::Ready(Arc::clone(checker), Version::Builtin)
+            }
+            (None, What::Plugin { plugin, settings, grants }) => {
+                plugin_runner(plugin, settings, grants, &self.config.redactor, plugins)
+            }
+        };
+        let facts = match &runner {
+            Runner::Ready(checker, _) => checker.facts(),
+            Runner::Held(_) => Facts::default(),
+        };
+        let redactor = self.config.redactor.clone();
+        Entry { spec: Arc::clone(spec), facts: Arc::new(facts), runner, redactor }
+    }
+}
+
+fn misfit(plugin: &PluginName, why: &str) -> String {
+    format!("the settings do not fit plugin `{plugin}`: {why}")
+}
+
+fn held(reason: FaultReason, message: impl Into<String>) -> Runner {
+    Runner::Held(Held { reason, message: message.into() })
+}
+
+fn plugin_runner(
+    name: &PluginName,
+    settings: &serde_json::Value,
+    grants: &Grants,
+    redactor: &Redactor,
+    plugins: &Plugins,
+) -> Runner {
+    let Some(loaded) = plugins.running(name) else {
+        return match plugins.newest(name) {
+            None => held(FaultReason::Missing, format!("there is no plugin file `{name}.wasm`")),
+            Some(Newest::Broken(why)) => held(FaultReason::Load, why.clone()),
+            Some(Newest::Loading(step)) => held(FaultReason::Compiling, step.clone()),
+            Some(Newest::Running) => held(FaultReason::Compiling, "it is being swapped in"),
+        };
+    };
+    match PluginChecker::new(loaded, settings, grants, redactor) {
+        Ok(checker) => {
+            let version = Version::Plugin(loaded.facts.digest.clone());
+            Runner::Ready(Arc::new(checker), version)
+        }
+        Err(list) => held(FaultReason::BadSettings, misfit(name, &list.join("; "))),
+    }
+}

@@ -1,0 +1,426 @@
+//! Runs checks when they are due, and alone decides what their state is.
+//!
+//! One task owns every check's state; nobody else writes it. What it reacts to:
+//!
+//! - [`Command::Apply`]: the whole picture of what is to run. A check that stays the same keeps its
+//!   state and its place in its interval; one that changed runs soon.
+//! - a check is due: its run is spawned. It is not due again before that run has ended, so that runs
+//!   of one check never overlap.
+//! - a run has ended, also by a panic: its outcome goes through the thresholds.
+//! - it is time to publish: a snapshot replaces the one that readers share.
+//!
+//! Each run is a task with a deadline of its own; a target that hangs holds up nobody else.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::{Id, JoinError, JoinSet};
+use wellcheck_core::check::CheckSpec;
+use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
+use wellcheck_core::redact::Redactor;
+use wellcheck_core::schedule::{Phase, first_due, next_due};
+use wellcheck_core::snapshot::{CheckState, Facts, Held, Last, Setup, Snapshot};
+use wellcheck_core::status::Status;
+use wellcheck_core::threshold::Tracker;
+use wellcheck_core::time::{Monotonic, Now, WallTime};
+
+use crate::checks::{Checker, RunContext};
+use crate::clock::Clock;
+use crate::published::Shared;
+use crate::registry::{Entry, Runner, Version};
+
+/// Snapshots are published at most this often, but for transitions.
+const PUBLISH: Duration = Duration::from_millis(50);
+
+/// Publishing takes at most one part in this many of a core, so that a hundred thousand checks do
+/// not keep it busy with copying.
+const PUBLISH_SHARE: u32 = 20;
+
+/// A kind that ignores its deadline is cut off this long after it.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// What the scheduler is told.
+pub(crate) enum Command {
+    /// Run these and no others.
+    Apply {
+        /// Every check, by name.
+        entries: Vec<Entry>,
+        /// What to show beside them.
+        setup: Setup,
+    },
+}
+
+/// One check and its state.
+struct Slot {
+    /// Never used again for another check.
+    id: u64,
+    spec: Arc<CheckSpec>,
+    facts: Arc<Facts>,
+    runner: Option<(Arc<dyn Checker>, Version)>,
+    held: Option<Held>,
+    redactor: Redactor,
+    phase: Phase,
+    tracker: Tracker,
+    /// Runs in a row that did not pass.
+    failures: u32,
+    since: WallTime,
+    last: Option<Arc<Last>>,
+    running: bool,
+    /// The next due time that counts; others in the queue are left over.
+    due: Option<Monotonic>,
+    /// What readers see of it.
+    state: Arc<CheckState>,
+}
+
+/// See the module.
+pub(crate) struct Scheduler {
+    clock: Clock,
+    shared: Shared,
+    slots: Vec<Slot>,
+    index: HashMap<u64, usize>,
+    next_id: u64,
+    queue: BinaryHeap<Reverse<(Monotonic, u64)>>,
+    runs: JoinSet<(u64, Run)>,
+    tasks: HashMap<Id, u64>,
+    /// Most runs at once; the machine's file descriptors bound it.
+    most_runs: usize,
+    setup: Arc<Setup>,
+    started: WallTime,
+    publish: Publish,
+}
+
+/// When the next snapshot is due.
+struct Publish {
+    /// When the last one was made, and how long that took.
+    last: Instant,
+    cost: Duration,
+    dirty: Option<Urgency>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Urgency {
+    Outcome,
+    Transition,
+}
+
+impl Publish {
+    fn mark(&mut self, urgency: Urgency) {
+        self.dirty = self.dirty.max(Some(urgency));
+    }
+
+    fn due(&self) -> Option<Instant> {
+        let pause = match self.dirty? {
+            Urgency::Outcome => PUBLISH,
+            Urgency::Transition => Duration::ZERO,
+        };
+        Some(self.last + pause.max(self.cost * PUBLISH_SHARE))
+    }
+}
+
+impl Scheduler {
+    /// Starts with no checks. Publishes to `shared`.
+    pub(crate) fn start(clock: Clock, shared: Shared, most_runs: usize) -> mpsc::Sender<Command> {
+        let (sender, commands) = mpsc::channel(16);
+        let scheduler = Self {
+            clock,
+            shared,
+            slots: Vec::new(),
+            index: HashMap::new(),
+            next_id: 0,
+            queue: BinaryHeap::new(),
+            runs: JoinSet::new(),
+            tasks: HashMap::new(),
+            most_runs,
+            setup: Arc::default(),
+            started: clock.now().wall,
+            publish: Publish { last: Instant::now(), cost: Duration::ZERO, dirty: None },
+        };
+        tokio::spawn(scheduler.run(commands));
+        sender
+    }
+
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        loop {
+            let due = self.next_due();
+            let publish = self.publish.due();
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(Command::Apply { entries, setup }) => self.apply(entries, setup),
+                    // Everyone who could tell us anything is gone: the process ends.
+                    None => return,
+                },
+                Some(ended) = self.runs.join_next_with_id(), if !self.runs.is_empty() => {
+                    self.ended(ended);
+                    while let Some(ended) = self.runs.try_join_next_with_id() {
+                        self.ended(ended);
+                    }
+                }
+                () = until(due.map(|due| self.clock.instant(due))) => {}
+                () = until(publish.map(tokio::time::Instant::from_std)) => {}
+            }
+            self.start_due();
+            if self.publish.due().is_some_and(|due| due <= Instant::now()) {
+                self.publish();
+            }
+        }
+    }
+
+    /// When something is due next; nothing while as many runs as may be are under way.
+    fn next_due(&mut self) -> Option<Monotonic> {
+        if self.runs.len() >= self.most_runs {
+            return None;
+        }
+        while let Some(Reverse((due, id))) = self.queue.peek() {
+            let current = self.index.get(id).and_then(|index| self.slots[*index].due);
+            if current == Some(*due) {
+                return Some(*due);
+            }
+            self.queue.pop();
+        }
+        None
+    }
+
+    fn start_due(&mut self) {
+        let now = self.clock.now();
+        while let Some(due) = self.next_due() {
+            if due > now.monotonic {
+                return;
+            }
+            let Some(Reverse((_, id))) = self.queue.pop() else { return };
+            let slot = &mut self.slots[self.index[&id]];
+            slot.due = None;
+            let Some((checker, _)) = &slot.runner else { continue };
+            slot.running = true;
+            let checker = Arc::clone(checker);
+            let timeout = slot.spec.timing.timeout;
+            let context = RunContext {
+                check: slot.spec.name.clone(),
+                deadline: tokio::time::Instant::now() + timeout,
+                failures_in_a_row: slot.failures,
+            };
+            let task =
+                self.runs.spawn(async move { (id, guarded(&*checker, &context, timeout).await) });
+            self.tasks.insert(task.id(), id);
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, (u64, Run)), JoinError>) {
+        let (id, run) = match ended {
+            Ok((task, (id, run))) => {
+                self.tasks.remove(&task);
+                (id, run)
+            }
+            Err(error) => {
+                let Some(id) = self.tasks.remove(&error.id()) else { return };
+                if error.is_cancelled() {
+                    return;
+                }
+                tracing::error!("a run panicked: {error}");
+                let fault = Fault::new(
+                    FaultReason::Internal,
+                    "the run panicked; this is a bug of wellcheck",
+                );
+                let (outcome, log) = (Outcome::Faulted(fault), RunLog::default());
+                (id, Run { outcome, duration: Duration::ZERO, log })
+            }
+        };
+        let now = self.clock.now();
+        // A check that was removed or changed meanwhile has another number.
+        let Some(slot) = self.index.get(&id).map(|index| &mut self.slots[*index]) else { return };
+        slot.running = false;
+        let due = match slot.due {
+            // A new version was swapped in during the run; it runs soon.
+            Some(due) => due,
+            None => next_due(now.monotonic, &slot.spec.timing, slot.phase),
+        };
+        slot.due = Some(due);
+        self.queue.push(Reverse((due, id)));
+        if slot.held.is_none() {
+            let urgency = slot.observe(run, now);
+            self.publish.mark(urgency);
+        }
+    }
+
+    /// Takes over the whole picture.
+    fn apply(&mut self, entries: Vec<Entry>, setup: Setup) {
+        let now = self.clock.now();
+        let mut old: HashMap<_, Slot> =
+            self.slots.drain(..).map(|slot| (slot.spec.name.clone(), slot)).collect();
+        for entry in entries {
+            let kept =
+                old.remove(&entry.spec.name).filter(|slot| slot.spec.what == entry.spec.what);
+            let mut slot = kept.unwrap_or_else(|| {
+                self.next_id += 1;
+                Slot::new(self.next_id, &entry, now)
+            });
+            if let Some(due) = slot.take_over(entry, now) {
+                self.queue.push(Reverse((due, slot.id)));
+            }
+            self.slots.push(slot);
+        }
+        for name in old.keys() {
+            tracing::info!(check = %name, "check removed");
+        }
+        self.index = self.slots.iter().enumerate().map(|(index, slot)| (slot.id, index)).collect();
+        self.setup = Arc::new(setup);
+        self.publish.mark(Urgency::Transition);
+    }
+
+    fn publish(&mut self) {
+        let started = Instant::now();
+        self.shared.publish(Snapshot {
+            at: self.clock.now().wall,
+            started: self.started,
+            checks: self.slots.iter().map(|slot| Arc::clone(&slot.state)).collect(),
+            setup: Arc::clone(&self.setup),
+        });
+        self.publish = Publish { last: Instant::now(), cost: started.elapsed(), dirty: None };
+    }
+}
+
+async fn until(instant: Option<tokio::time::Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A kind keeps to its deadline by itself; one that does not is a defect, and is cut off.
+async fn guarded(checker: &dyn Checker, context: &RunContext, timeout: Duration) -> Run {
+    match tokio::time::timeout_at(context.deadline + GRACE, checker.run(context)).await {
+        Ok(run) => run,
+        Err(_elapsed) => Run {
+            outcome: Outcome::Faulted(Fault::new(
+                FaultReason::Timeout,
+                format!("the check did not end within its timeout of {timeout:?}"),
+            )),
+            duration: timeout + GRACE,
+            log: RunLog::default(),
+        },
+    }
+}
+
+impl Slot {
+    fn new(id: u64, entry: &Entry, now: Now) -> Self {
+        let spec = Arc::clone(&entry.spec);
+        let facts = Arc::clone(&entry.facts);
+        let state = Arc::new(CheckState {
+            spec: Arc::clone(&spec),
+            facts: Arc::clone(&facts),
+            state: Status::Unknown,
+            since: now.wall,
+            row: 0,
+            last: None,
+            held: None,
+        });
+        Self {
+            id,
+            phase: Phase::of(spec.name.as_str()),
+            spec,
+            facts,
+            runner: None,
+            held: None,
+            redactor: entry.redactor.clone(),
+            tracker: Tracker::default(),
+            failures: 0,
+            since: now.wall,
+            last: None,
+            running: false,
+            due: None,
+            state,
+        }
+    }
+
+    /// Takes over what the configuration and the plugins now say. Returns when to run, if that
+    /// changed.
+    fn take_over(&mut self, entry: Entry, now: Now) -> Option<Monotonic> {
+        let retimed = self.spec.timing != entry.spec.timing;
+        self.spec = entry.spec;
+        self.facts = entry.facts;
+        self.redactor = entry.redactor;
+        let due = match entry.runner {
+            Runner::Held(held) => {
+                if self.held.as_ref() != Some(&held) {
+                    self.hold(held, now);
+                }
+                self.runner = None;
+                None
+            }
+            Runner::Ready(checker, version) => {
+                let same = self.runner.as_ref().is_some_and(|(_, running)| *running == version);
+                let was_held = self.held.take().is_some();
+                self.runner = Some((checker, version));
+                match (same, retimed) {
+                    (true, false) => None,
+                    (true, true) => Some(next_due(now.monotonic, &self.spec.timing, self.phase)),
+                    (false, _) if was_held => Some(now.monotonic),
+                    (false, _) => Some(first_due(now.monotonic, &self.spec.timing, self.phase)),
+                }
+            }
+        };
+        if let Some(due) = due {
+            self.due = Some(due);
+        } else if self.runner.is_none() {
+            self.due = None;
+        }
+        self.show();
+        // A check whose run is under way is queued when that has ended.
+        due.filter(|_| !self.running)
+    }
+
+    /// Stops believing anything of a check that cannot run.
+    fn hold(&mut self, held: Held, now: Now) {
+        let from = self.tracker.state();
+        if from != Status::Unknown {
+            self.since = now.wall;
+            transition(&self.spec, from, Status::Unknown, held.reason.as_str(), &held.message);
+        }
+        self.tracker = Tracker::default();
+        self.held = Some(held);
+    }
+
+    /// Takes in an outcome.
+    fn observe(&mut self, mut run: Run, now: Now) -> Urgency {
+        run.redact(&self.redactor);
+        let status = match (&run.outcome, run.outcome.status()) {
+            (Outcome::Faulted(_), _) => self.spec.on_fault,
+            (Outcome::Answered(_), status) => status,
+        };
+        self.failures = if status.is_healthy() { 0 } else { self.failures.saturating_add(1) };
+        let change = self.tracker.observe(status, self.spec.thresholds);
+        tracing::debug!(check = %self.spec.name, %status, "run ended: {}", run.outcome.message());
+        if let Some(change) = change {
+            self.since = now.wall;
+            let reason = run.outcome.reason().unwrap_or("");
+            transition(&self.spec, change.from, change.to, reason, run.outcome.message());
+        }
+        let first = self.last.is_none();
+        self.last = Some(Arc::new(Last { run, at: now.wall }));
+        self.show();
+        if change.is_some() || first { Urgency::Transition } else { Urgency::Outcome }
+    }
+
+    fn show(&mut self) {
+        self.state = Arc::new(CheckState {
+            spec: Arc::clone(&self.spec),
+            facts: Arc::clone(&self.facts),
+            state: self.tracker.state(),
+            since: self.since,
+            row: self.tracker.row(),
+            last: self.last.clone(),
+            held: self.held.clone(),
+        });
+    }
+}
+
+/// The one line that a transition leaves in the log.
+fn transition(spec: &CheckSpec, from: Status, to: Status, reason: &str, message: &str) {
+    if to.is_healthy() {
+        tracing::info!(check = %spec.name, %from, %to, reason, "{message}");
+    } else {
+        tracing::warn!(check = %spec.name, %from, %to, reason, "{message}");
+    }
+}

@@ -1,0 +1,55 @@
+//! Who may call the routes that change something: bearer tokens, hashed in the configuration.
+//!
+//! A token is long and random, so one round of SHA-256 is enough, and comparing hashes in constant
+//! time gives nothing away. Cookies are not looked at: a page of another site cannot make a browser
+//! send a token.
+
+use aws_lc_rs::{constant_time, digest};
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use wellcheck_core::config::{Role, Token};
+
+use super::Problem;
+
+/// The name of the token that came with a request, if it may do what `role` may.
+pub(super) fn check(tokens: &[Token], headers: &HeaderMap, role: Role) -> Result<String, Problem> {
+    if tokens.is_empty() {
+        return Err(Problem::new(
+            403,
+            "no-token-configured",
+            "no token is configured, so that nothing can be changed over HTTP (`wellcheck token` makes a `[[token]]`; SIGHUP reloads too)",
+        ));
+    }
+    let given = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.as_bytes().split_at_checked("Bearer ".len()))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "))
+        .map(|(_, token)| token.trim_ascii());
+    let Some(given) = given else {
+        return Err(Problem::new(401, "no-token", "expected `Authorization: Bearer TOKEN`"));
+    };
+    let hash = sha256(given);
+    let found = tokens
+        .iter()
+        .find(|token| constant_time::verify_slices_are_equal(&token.sha256, &hash).is_ok());
+    match found {
+        None => Err(Problem::new(401, "unknown-token", "this token is not configured")),
+        Some(token) if token.role < role => Err(Problem::new(
+            403,
+            "role",
+            format!(
+                "the token `{}` has the role `{}` (expected `{}`)",
+                token.name,
+                token.role.as_str(),
+                role.as_str()
+            ),
+        )),
+        Some(token) => Ok(token.name.clone()),
+    }
+}
+
+/// The hash that the configuration holds.
+pub(crate) fn sha256(token: &[u8]) -> [u8; 32] {
+    let digest = digest::digest(&digest::SHA256, token);
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}

@@ -1,0 +1,117 @@
+//! Answers: a code, a body that may be shared with other connections, and a few headers.
+
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde::Serialize;
+
+/// Media type of plain text.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+
+/// An answer before it is on its way.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    code: u16,
+    media_type: &'static str,
+    body: Bytes,
+    /// What the route takes instead.
+    allow: Option<&'static str>,
+    challenge: bool,
+}
+
+impl Answer {
+    /// An answer with a body of some media type.
+    pub(crate) fn new(code: u16, media_type: &'static str, body: Bytes) -> Self {
+        Self { code, media_type, body, allow: None, challenge: false }
+    }
+
+    /// Plain text.
+    pub(crate) fn text(code: u16, body: impl Into<Bytes>) -> Self {
+        Self::new(code, TEXT, body.into())
+    }
+
+    /// JSON that has been encoded already.
+    pub(crate) fn json_bytes(code: u16, body: Bytes) -> Self {
+        Self::new(code, JSON, body)
+    }
+
+    /// JSON.
+    pub(crate) fn json(code: u16, value: &impl Serialize) -> Self {
+        let body = serde_json::to_vec(value).expect("answers have string keys");
+        Self::json_bytes(code, body.into())
+    }
+
+    /// No such route.
+    pub(crate) fn not_found(path: &str) -> Self {
+        let shown: String = path.chars().take(100).collect();
+        Problem::new(
+            404,
+            "not-found",
+            format!("there is nothing at `{shown}` (`GET /` lists what there is)"),
+        )
+        .into()
+    }
+
+    /// No such check.
+    pub(crate) fn unknown_check(name: &str) -> Self {
+        let shown: String = name.chars().take(100).collect();
+        Problem::new(
+            404,
+            "unknown-check",
+            format!("there is no check `{shown}` (`GET /api/v1/checks` lists them)"),
+        )
+        .into()
+    }
+
+    /// The route is there, but takes other methods.
+    pub(crate) fn method_not_allowed(path: &str, allow: &'static str) -> Self {
+        let message = format!("`{path}` takes {allow}");
+        Self { allow: Some(allow), ..Problem::new(405, "method-not-allowed", message).into() }
+    }
+
+    /// As it goes out. Every answer is for now: nobody should keep it.
+    pub(super) fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() =
+            StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media_type));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        if let Some(allow) = self.allow {
+            headers.insert(ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.challenge {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// The one place where an error becomes HTTP. `code` is stable, `message` is for people.
+#[derive(Debug, Clone)]
+pub(crate) struct Problem {
+    status: u16,
+    code: &'static str,
+    message: String,
+}
+
+impl Problem {
+    /// A problem with its HTTP status.
+    pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into() }
+    }
+}
+
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        let body = serde_json::json!({
+            "error": { "code": problem.code, "message": problem.message }
+        });
+        Self { challenge: problem.status == 401, ..Self::json(problem.status, &body) }
+    }
+}

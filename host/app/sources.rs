@@ -1,0 +1,154 @@
+//! Where the configuration comes from: finds and reads its files, and notices when they change.
+//!
+//! Files are looked at again and again rather than watched: that works on every file system, with
+//! ConfigMaps (whose links are swapped), and with folders that vanish and return, and costs a few
+//! microseconds a file. The core decides what the texts mean.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wellcheck_core::config::tree::Place;
+use wellcheck_core::config::{self, Lookup, MAX_FILE, Problem, Problems, SourceFile, Sources};
+
+use crate::folder::Listing;
+
+/// What tells one version of a file from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    device: u64,
+    inode: u64,
+    /// In bytes.
+    pub(crate) size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Fingerprint {
+    /// Of what `metadata` describes.
+    pub(crate) fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// Where the configuration is.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// `wellcheck.toml`; `None` when there is none and none was asked for.
+    pub(crate) main: Option<PathBuf>,
+    /// The plugins folder.
+    pub(crate) plugins: PathBuf,
+}
+
+impl Places {
+    /// `conf.d` beside the main file.
+    fn included(&self) -> Option<PathBuf> {
+        let folder = self.main.as_ref()?.parent()?;
+        Some(folder.join("conf.d"))
+    }
+
+    /// The configuration's files and their versions, without the plugins folder's.
+    pub(crate) fn fingerprints(&self) -> BTreeMap<PathBuf, Option<Fingerprint>> {
+        let main = self.main.iter().cloned();
+        main.chain(self.included_files())
+            .map(|path| {
+                let fingerprint = std::fs::metadata(&path).ok().map(|m| Fingerprint::of(&m));
+                (path, fingerprint)
+            })
+            .collect()
+    }
+
+    fn included_files(&self) -> Vec<PathBuf> {
+        let Some(Ok(entries)) = self.included().map(std::fs::read_dir) else { return Vec::new() };
+        let mut files: Vec<PathBuf> = entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+            .filter(|path| !is_hidden(path))
+            .collect();
+        files.sort();
+        files
+    }
+
+    /// Reads every file. Files that cannot be read are problems; in the plugins folder, notes.
+    pub(crate) fn read(&self, listing: &Listing) -> (Sources, Vec<Problem>) {
+        let mut problems = Problems::default();
+        let mut read = |path: &Path| match read_text(path) {
+            Ok(text) => Some(SourceFile { name: shown(path), text }),
+            Err(why) => {
+                problems.error(&Place::file(shown(path)), format!("cannot be read: {why}"));
+                None
+            }
+        };
+        let main = self.main.as_deref().and_then(&mut read);
+        let included = self.included_files().iter().filter_map(|path| read(path)).collect();
+        let mut sidecars = Vec::new();
+        for (name, path) in listing.sidecars() {
+            sidecars.extend(read(&path).map(|file| (name.clone(), file)));
+        }
+        let plugins = listing.names().cloned().collect();
+        (Sources { main, included, sidecars, plugins }, problems.sorted())
+    }
+}
+
+/// As problems name it: relative to the current folder where it is below it.
+fn shown(path: &Path) -> Arc<str> {
+    let current = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(current).unwrap_or(path).to_string_lossy().into()
+}
+
+/// Editors keep their own files beside the ones they edit.
+pub(crate) fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
+/// Reads a text of at most [`MAX_FILE`] bytes from a regular file.
+pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+    let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if !metadata.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() > MAX_FILE {
+        return Err(format!(
+            "it is larger than {}",
+            wellcheck_core::units::show_size(MAX_FILE as u64)
+        ));
+    }
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+/// The environment and the file system, for `${NAME}` and `${file:PATH}`.
+#[derive(Debug, Clone)]
+pub(crate) struct SystemLookup {
+    /// What relative paths start from.
+    pub(crate) base: PathBuf,
+}
+
+impl Lookup for SystemLookup {
+    fn env(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn file(&self, path: &str) -> Result<String, String> {
+        read_text(&self.base.join(path))
+    }
+}
+
+/// The plugins folder that the main file names, if it does.
+pub(crate) fn plugins_dir(main: &Path) -> Option<PathBuf> {
+    let base = main.parent().unwrap_or(Path::new("")).to_owned();
+    let text = read_text(main).ok()?;
+    let file = SourceFile { name: shown(main), text };
+    let outline = config::outline(&file, &SystemLookup { base: base.clone() });
+    Some(base.join(outline.plugins_dir?))
+}

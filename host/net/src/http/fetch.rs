@@ -1,0 +1,246 @@
+//! One request from beginning to end: connect, send, follow redirects, read the body.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, AUTHORIZATION, HOST, USER_AGENT};
+use http::{HeaderValue, StatusCode, Uri};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Incoming};
+use tokio::time::Instant;
+use url::{Position, Url};
+
+use super::redirect::{self, Hop};
+use super::{Answer, Client, Driver, Exchange, Redirects, Request, Route, Scheme, Sender, explain};
+use crate::proxy::basic_authorization;
+use crate::{Failure, FailureKind, Phase, Trace};
+
+/// What we call ourselves.
+const AGENT: &str = concat!("wellcheck/", env!("CARGO_PKG_VERSION"));
+
+/// The parts of an exchange that a failure must not lose.
+struct Progress {
+    trace: Trace,
+    hop: Hop,
+    redirects: u32,
+    status: Option<StatusCode>,
+}
+
+impl Client {
+    /// Sends `request` on a new connection and reads the answer, all of it by `deadline`.
+    pub async fn fetch(&self, request: &Request, deadline: Instant) -> Exchange {
+        let mut progress = Progress {
+            trace: Trace::new(deadline),
+            hop: Hop {
+                method: request.method.clone(),
+                url: request.url.clone(),
+                headers: request.headers.clone(),
+                body: request.body.clone(),
+            },
+            redirects: 0,
+            status: None,
+        };
+        let result = self.hops(request, &mut progress).await;
+        let Progress { trace, mut hop, redirects, status } = progress;
+        strip_credentials(&mut hop.url);
+        Exchange {
+            result,
+            status,
+            url: hop.url,
+            redirects,
+            phases: trace.phases,
+            total: trace.elapsed(),
+            peer: trace.peer,
+            certificate: trace.certificate,
+            tls_version: trace.tls_version,
+        }
+    }
+
+    async fn hops(&self, request: &Request, progress: &mut Progress) -> Result<Answer, Failure> {
+        loop {
+            if let Some(authorization) = basic_authorization(&progress.hop.url) {
+                progress.hop.headers.entry(AUTHORIZATION).or_insert(authorization);
+            }
+            let (mut sender, mut driver) = self.connect(request, progress).await?;
+            let outgoing = build(&progress.hop)?;
+            let hop = &progress.hop;
+            let head = progress
+                .trace
+                .stage(
+                    Phase::Wait,
+                    || format!("waiting for an answer from `{}`", name(&hop.url)),
+                    driver.beside(sender.send(outgoing)),
+                )
+                .await?;
+            progress.status = Some(head.status());
+            if let Redirects::Follow(limit) = request.redirects
+                && let Some(to) = redirect::target(head.status(), head.headers(), &hop.url)?
+            {
+                if progress.redirects >= limit {
+                    let message = format!(
+                        "more than {limit} redirects; the last one points to `{}`",
+                        name(&to)
+                    );
+                    return Err(Failure::new(FailureKind::Redirect, message));
+                }
+                progress.redirects += 1;
+                progress.hop.follow(head.status(), to);
+                continue;
+            }
+            return read(request, progress, &mut driver, head).await;
+        }
+    }
+
+    async fn connect(
+        &self,
+        request: &Request,
+        progress: &mut Progress,
+    ) -> Result<(Sender<Full<Bytes>>, Driver<Full<Bytes>>), Failure> {
+        let Progress { trace, hop, .. } = progress;
+        // What the previous hop showed is not this one's.
+        trace.peer = None;
+        trace.certificate = None;
+        trace.tls_version = None;
+        let unusable = |why: String| Failure::new(FailureKind::Request, why);
+        let scheme = Scheme::parse(hop.url.scheme()).ok_or_else(|| {
+            unusable(format!("unknown scheme `{}` (known: http, https)", hop.url.scheme()))
+        })?;
+        let route = Route {
+            scheme,
+            host: hop.url.host_str().ok_or_else(|| unusable("the URL has no host".to_owned()))?,
+            port: hop.url.port().unwrap_or(scheme.default_port()),
+            version: request.version,
+            family: request.family,
+            guard: &request.guard,
+            tls: &request.tls,
+            proxy: request.proxy.as_ref(),
+        };
+        self.open(&route, trace).await
+    }
+}
+
+/// The request of a hop, by its whole URL.
+fn build(hop: &Hop) -> Result<http::Request<Full<Bytes>>, Failure> {
+    let path = &hop.url[Position::BeforePath..Position::AfterQuery];
+    let uri = format!("{}://{}{path}", hop.url.scheme(), name(&hop.url));
+    let uri = Uri::try_from(uri).map_err(|error| {
+        let message = format!("the URL cannot be sent: {error}");
+        Failure::new(FailureKind::Request, message)
+    })?;
+    let mut outgoing = http::Request::new(Full::new(hop.body.clone()));
+    *outgoing.method_mut() = hop.method.clone();
+    *outgoing.uri_mut() = uri;
+    let headers = outgoing.headers_mut();
+    // First, as RFC 9112 advises.
+    let host = hop.headers.get(HOST).cloned().unwrap_or_else(|| {
+        HeaderValue::from_str(name(&hop.url)).expect("a parsed host is visible ASCII")
+    });
+    headers.insert(HOST, host);
+    for (name, value) in &hop.headers {
+        if name != HOST {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
+    headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+    Ok(outgoing)
+}
+
+async fn read(
+    request: &Request,
+    progress: &mut Progress,
+    driver: &mut Driver<Full<Bytes>>,
+    head: http::Response<Incoming>,
+) -> Result<Answer, Failure> {
+    let status = head.status();
+    // Through a tunnel, the status would be the target's own.
+    if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        && progress.hop.url.scheme() == "http"
+        && let Some(proxy) = &request.proxy
+    {
+        let message = format!("{proxy} wants other credentials (status 407)");
+        return Err(Failure::new(FailureKind::Proxy, message));
+    }
+    let (parts, mut incoming) = head.into_parts();
+    let mut body = Collected::new(request.body_limit);
+    if !incoming.is_end_stream() {
+        let url = &progress.hop.url;
+        let work = async {
+            while !body.truncated
+                && let Some(frame) = incoming.frame().await
+            {
+                let frame = frame.map_err(|error| explain(&error, name(url)))?;
+                if let Ok(data) = frame.into_data() {
+                    body.push(data);
+                }
+            }
+            Ok(())
+        };
+        let doing = || format!("reading the body from `{}`", name(url));
+        let read = progress.trace.stage(Phase::Transfer, doing, driver.beside(work)).await;
+        read.map_err(|failure| {
+            failure.with_note(format_args!(
+                "status {}, {} bytes of the body",
+                status.as_u16(),
+                body.len()
+            ))
+        })?;
+    }
+    let truncated = body.truncated;
+    Ok(Answer {
+        status,
+        version: parts.version,
+        headers: parts.headers,
+        body: body.finish(),
+        truncated,
+    })
+}
+
+/// A body so far; a single piece is not copied.
+struct Collected {
+    first: Bytes,
+    all: BytesMut,
+    limit: usize,
+    truncated: bool,
+}
+
+impl Collected {
+    fn new(limit: usize) -> Self {
+        Self { first: Bytes::new(), all: BytesMut::new(), limit, truncated: false }
+    }
+
+    fn len(&self) -> usize {
+        self.first.len().max(self.all.len())
+    }
+
+    fn push(&mut self, mut piece: Bytes) {
+        let room = self.limit - self.len();
+        if piece.len() > room {
+            piece.truncate(room);
+            self.truncated = true;
+        }
+        if self.len() == 0 {
+            self.first = piece;
+        } else {
+            if self.all.is_empty() {
+                self.all.extend_from_slice(&self.first);
+            }
+            self.all.extend_from_slice(&piece);
+        }
+    }
+
+    fn finish(self) -> Bytes {
+        if self.all.is_empty() { self.first } else { self.all.freeze() }
+    }
+}
+
+/// Host and port as the URL has them: the port only if it is not the default.
+fn name(url: &Url) -> &str {
+    &url[Position::BeforeHost..Position::AfterPort]
+}
+
+fn strip_credentials(url: &mut Url) {
+    if !url.username().is_empty() || url.password().is_some() {
+        // Cannot fail for a URL with a host, and one without has nothing to strip.
+        let _ = url.set_username("");
+        let _ = url.set_password(None);
+    }
+}

@@ -1,0 +1,139 @@
+//! What to fetch, and what came of it.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode, Version};
+use url::{Position, Url};
+
+use crate::{Certificate, Failure, Family, Guard, Phases, Proxy, Tls};
+
+/// One request with its limits. Made once, sent any number of times.
+#[derive(Clone)]
+pub struct Request {
+    /// The method; a redirect may turn it into `GET`.
+    pub method: Method,
+    /// Where to; `http` or `https`. A user and password in it become `Authorization`.
+    pub url: Url,
+    /// Headers to send. `Host`, `User-Agent` and `Accept` are added unless they are here. Values
+    /// marked as sensitive, like `Authorization` and `Cookie`, do not follow a redirect to another
+    /// origin.
+    pub headers: HeaderMap,
+    /// The body; empty for none.
+    pub body: Bytes,
+    /// Which version of HTTP to speak.
+    pub version: HttpVersion,
+    /// What to do about redirects.
+    pub redirects: Redirects,
+    /// How much of the answer's body to keep, in bytes; the rest is not read.
+    pub body_limit: usize,
+    /// Which addresses of the name to use.
+    pub family: Family,
+    /// Asked about each address before it is connected to, on every hop.
+    pub guard: Guard,
+    /// Whom to trust over `https`.
+    pub tls: Tls,
+    /// The proxy to go through, on every hop.
+    pub proxy: Option<Proxy>,
+}
+
+impl Request {
+    /// A request without headers and body: any version, no redirects, 64 KiB of body, every
+    /// address, the system's trust, no proxy.
+    pub fn new(method: Method, url: Url, tls: Tls) -> Self {
+        Self {
+            method,
+            url,
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            version: HttpVersion::default(),
+            redirects: Redirects::default(),
+            body_limit: 64 * 1024,
+            family: Family::default(),
+            guard: Guard::allow_all(),
+            tls,
+            proxy: None,
+        }
+    }
+}
+
+/// Names the request without what could be a secret: credentials, query, headers, body.
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = &self.url[Position::BeforeHost..Position::AfterPath];
+        write!(f, "Request({} {}://{place})", self.method, self.url.scheme())
+    }
+}
+
+/// Which version of HTTP to speak.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum HttpVersion {
+    /// Over TLS what the server prefers, else HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 only; without TLS with prior knowledge (h2c).
+    Http2,
+}
+
+impl HttpVersion {
+    /// The protocols to offer over TLS.
+    pub(super) const fn alpn(self) -> &'static [&'static [u8]] {
+        match self {
+            Self::Auto => &[b"h2", b"http/1.1"],
+            Self::Http1 => &[b"http/1.1"],
+            Self::Http2 => &[b"h2"],
+        }
+    }
+}
+
+/// What to do about an answer that points elsewhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// It is the answer.
+    #[default]
+    Keep,
+    /// Go there, this many times at most; one more is a failure.
+    Follow(u32),
+}
+
+/// What came of a request: the answer or the failure, and all that was learnt on the way.
+#[derive(Debug, Clone)]
+pub struct Exchange {
+    /// The answer, if it arrived whole (or up to the limit of its body).
+    pub result: Result<Answer, Failure>,
+    /// The status of the last head that arrived, also when its body then failed.
+    pub status: Option<StatusCode>,
+    /// The URL that was asked last, without credentials.
+    pub url: Url,
+    /// How many redirects were followed.
+    pub redirects: u32,
+    /// Time per phase, over all hops.
+    pub phases: Phases,
+    /// Time from beginning to end.
+    pub total: Duration,
+    /// The address of the last hop's server, or of the proxy.
+    pub peer: Option<SocketAddr>,
+    /// What the last hop's certificate says, whether or not it was accepted.
+    pub certificate: Option<Certificate>,
+    /// The version of TLS on the last hop: `1.2` or `1.3`.
+    pub tls_version: Option<&'static str>,
+}
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// The version of HTTP it came in.
+    pub version: Version,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body as it was sent (never decompressed), up to [`Request::body_limit`].
+    pub body: Bytes,
+    /// Whether the body goes on behind the limit.
+    pub truncated: bool,
+}

@@ -1,0 +1,242 @@
+//! The engine: which WebAssembly is accepted, how instances are allocated, and the clock that
+//! interrupts them.
+//!
+//! The settings that decide what compiled code looks like are in [`settings`] alone, so that the
+//! compiler's child process and the running engine agree on them.
+
+use std::fmt;
+use std::hash::Hash;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, WasmBacktraceDetails,
+};
+
+/// How often running guests are asked whether their CPU budget is used up.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// Stack of a guest; more is a trap.
+const WASM_STACK: usize = 512 * 1024;
+/// Stack of a guest and of the host functions that it calls.
+const ASYNC_STACK: usize = 1536 * 1024;
+
+/// Core instances, memories and tables of one component. CPython with its libraries is made of
+/// dozens of modules.
+pub(crate) const MAX_INSTANCES: u32 = 200;
+pub(crate) const MAX_MEMORIES: u32 = 8;
+pub(crate) const MAX_TABLES: u32 = 16;
+
+/// Where the memory of instances comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allocator {
+    /// Slots that are reserved at start: the fastest, but it takes terabytes of address space.
+    Pooling,
+    /// Mapped for each instance: where address space is short.
+    OnDemand,
+}
+
+impl fmt::Display for Allocator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pooling => "pooling",
+            Self::OnDemand => "on-demand",
+        })
+    }
+}
+
+/// How much the pooling allocator reserves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PoolSize {
+    pub(crate) slots: u32,
+    /// Largest linear memory, in bytes.
+    pub(crate) memory: usize,
+    pub(crate) table_elements: usize,
+}
+
+/// Everything that has a say in what compiled code looks like, and the features that are refused.
+fn settings() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(ASYNC_STACK)
+        // The environment variable of that name is not asked, and error texts stay short. One
+        // frame is kept since its presence tells a trap inside of the guest from a bad answer.
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(1))
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .wasm_relaxed_simd(false)
+        .wasm_tail_call(false)
+        .wasm_wide_arithmetic(false)
+        .wasm_custom_page_sizes(false)
+        .wasm_stack_switching(false)
+        .wasm_shared_everything_threads(false)
+        .shared_memory(false)
+        .wasm_component_model_error_context(false)
+        .wasm_component_model_gc(false)
+        .wasm_component_model_map(false)
+        .wasm_component_model_memory64(false)
+        .wasm_component_model_fixed_length_lists(false)
+        .wasm_component_model_implements(false);
+    config
+}
+
+/// The engine of the compiler: fits under a limit of address space.
+pub(crate) fn on_demand() -> wasmtime::Result<Engine> {
+    let mut config = settings();
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    Engine::new(&config)
+}
+
+fn pooling(size: PoolSize) -> wasmtime::Result<Engine> {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(size.slots)
+        .total_core_instances(size.slots.saturating_mul(MAX_INSTANCES))
+        .total_memories(size.slots.saturating_mul(MAX_MEMORIES))
+        .total_tables(size.slots.saturating_mul(MAX_TABLES))
+        .total_stacks(size.slots)
+        .max_core_instances_per_component(MAX_INSTANCES)
+        .max_memories_per_component(MAX_MEMORIES)
+        .max_tables_per_component(MAX_TABLES)
+        .max_memories_per_module(1)
+        .max_tables_per_module(4)
+        .max_memory_size(size.memory)
+        .table_elements(size.table_elements);
+    let mut config = settings();
+    config.allocation_strategy(pool);
+    Engine::new(&config)
+}
+
+/// The engine that runs plugins: pooling where the address space is there.
+pub(crate) fn running(size: PoolSize, wanted: Allocator) -> wasmtime::Result<(Engine, Allocator)> {
+    if wanted == Allocator::Pooling {
+        match pooling(size) {
+            Ok(engine) => return Ok((engine, Allocator::Pooling)),
+            Err(error) => {
+                tracing::info!("no pooling of instances, so runs are slower: {error:#}");
+            }
+        }
+    }
+    Ok((on_demand()?, Allocator::OnDemand))
+}
+
+/// A digest of everything that compiled code must agree with: wasmtime's version, the settings
+/// above, this processor's features.
+pub(crate) fn compatibility(engine: &Engine) -> blake3::Hash {
+    let mut hasher = Digest(blake3::Hasher::new());
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    hasher.0.finalize()
+}
+
+struct Digest(blake3::Hasher);
+
+impl std::hash::Hasher for Digest {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.0.finalize().as_bytes()[..8]);
+        u64::from_le_bytes(first)
+    }
+}
+
+/// The thread that advances the engine's epoch while runs are under way.
+///
+/// A thread, not a task: a guest that occupies every worker must still meet its end. It sleeps for
+/// good while nothing runs.
+pub(crate) struct Ticker {
+    shared: Arc<TickerShared>,
+    thread: Thread,
+}
+
+struct TickerShared {
+    live: AtomicUsize,
+    idle: AtomicBool,
+    stop: AtomicBool,
+}
+
+impl Ticker {
+    pub(crate) fn start(engine: &Engine) -> std::io::Result<Self> {
+        let shared = Arc::new(TickerShared {
+            live: AtomicUsize::new(0),
+            idle: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+        });
+        let weak = engine.weak();
+        let theirs = Arc::clone(&shared);
+        let handle = thread::Builder::new().name("plugin-ticks".to_owned()).spawn(move || {
+            while !theirs.stop.load(Ordering::SeqCst) {
+                if theirs.live.load(Ordering::SeqCst) == 0 {
+                    theirs.idle.store(true, Ordering::SeqCst);
+                    // Looked at again: a run may have begun before it could see `idle`.
+                    if theirs.live.load(Ordering::SeqCst) == 0
+                        && !theirs.stop.load(Ordering::SeqCst)
+                    {
+                        thread::park();
+                    }
+                    theirs.idle.store(false, Ordering::SeqCst);
+                    continue;
+                }
+                thread::park_timeout(TICK);
+                let Some(engine) = weak.upgrade() else { return };
+                engine.increment_epoch();
+            }
+        })?;
+        Ok(Self { shared, thread: handle.thread().clone() })
+    }
+
+    /// Ticks come until the guard is dropped.
+    pub(crate) fn enter(&self) -> Live<'_> {
+        self.shared.live.fetch_add(1, Ordering::SeqCst);
+        if self.shared.idle.swap(false, Ordering::SeqCst) {
+            self.thread.unpark();
+        }
+        Live(&self.shared)
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
+/// One run under way.
+pub(crate) struct Live<'a>(&'a TickerShared);
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        self.0.live.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: PoolSize = PoolSize { slots: 2, memory: 1 << 20, table_elements: 1000 };
+
+    #[test]
+    fn both_allocators_run_the_same_compiled_code() {
+        let (pooling, allocator) = running(SMALL, Allocator::Pooling).expect("an engine");
+        assert_eq!(allocator, Allocator::Pooling);
+        let plain = on_demand().expect("an engine");
+        assert_eq!(compatibility(&pooling), compatibility(&plain));
+    }
+
+    #[test]
+    fn address_space_that_cannot_be_had_means_on_demand() {
+        let size = PoolSize { slots: 1_000_000, memory: 1 << 20, table_elements: 1000 };
+        let (_, allocator) = running(size, Allocator::Pooling).expect("an engine");
+        assert_eq!(allocator, Allocator::OnDemand);
+    }
+}

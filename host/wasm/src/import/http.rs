@@ -1,0 +1,273 @@
+//! Outgoing HTTP: every request of a guest is decided by its grants here, and counted.
+//!
+//! What is refused fails for the guest, and is remembered in the run: a denial or a limit that a
+//! guest swallows still decides the outcome. Redirects are the guest's business; each hop comes
+//! through here again.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use tokio::time::Instant;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
+use wellcheck_core::grant::{Denial, Grants};
+use wellcheck_core::limits::{KIB, RunLimits};
+use wellcheck_net::{Failure, FailureKind, Guard};
+
+use crate::host::{RunShared, lock};
+use crate::text;
+use crate::transport::{Body, HttpRequest, Transport};
+
+/// Bytes of one write to a request's body.
+const CHUNK: usize = 64 * KIB;
+/// What a guest keeps of its wall time to answer that its target did not: at most.
+const LAST_WORD: Duration = Duration::from_millis(250);
+
+type IoResult = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sent = Result<(Response<WasiBody>, IoResult), Error>;
+
+/// Decides about the requests of one run.
+pub(crate) struct HttpImport {
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) limits: Arc<RunLimits>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) shared: Arc<RunShared>,
+    pub(crate) deadline: Instant,
+}
+
+impl WasiHttpHooks for HttpImport {
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _sent: IoResult,
+    ) -> Box<dyn Future<Output = Sent> + Send> {
+        match self.admit(request, options.unwrap_or_default()) {
+            Ok(exchange) => Box::new(exchange.run()),
+            Err(error) => Box::new(async { Err(error) }),
+        }
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK
+    }
+}
+
+impl HttpImport {
+    /// Whether the request may be made, before anything is resolved.
+    fn admit(
+        &self,
+        request: Request<WasiBody>,
+        options: RequestOptions,
+    ) -> Result<Exchange, Error> {
+        let uri = request.uri();
+        let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
+            return Err(Error::HttpRequestUriInvalid);
+        };
+        if uri.authority().is_none_or(|authority| authority.as_str().contains('@')) {
+            return Err(Error::HttpRequestUriInvalid);
+        }
+        // A tunnel would lead past the grants.
+        if request.method() == Method::CONNECT {
+            return Err(Error::HttpRequestMethodInvalid);
+        }
+        let permit = match self.grants.http(scheme, host, uri.port_u16()) {
+            Ok(permit) => permit,
+            Err(denial) => {
+                self.shared.deny(denial);
+                return Err(Error::HttpRequestDenied);
+            }
+        };
+
+        if self.shared.requests.fetch_add(1, Ordering::Relaxed) >= self.limits.requests {
+            self.shared.requests.fetch_sub(1, Ordering::Relaxed);
+            self.shared.refuse(format!("limit of {} requests reached", self.limits.requests));
+            return Err(Error::ConnectionLimitReached);
+        }
+        let open = Open::new(&self.shared);
+        if self.shared.requests_open.load(Ordering::Relaxed) > self.limits.concurrent_requests {
+            let limit = self.limits.concurrent_requests;
+            self.shared.refuse(format!("limit of {limit} requests at once reached"));
+            return Err(Error::ConnectionLimitReached);
+        }
+
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let deadline = self.deadline - (left / 10).min(LAST_WORD);
+        // Zero and more than there is are both asked for; neither is meant.
+        let clamp =
+            |asked: Option<Duration>| asked.unwrap_or(left).min(left).max(Duration::from_millis(1));
+        let denied = Arc::new(Mutex::new(None));
+        let noted = Arc::clone(&denied);
+        let guard = Guard::new(move |address| {
+            permit.connect(address.ip()).map_err(|denial| {
+                let text = denial.to_string();
+                *lock(&noted) = Some(denial);
+                text
+            })
+        });
+        let limit = self.limits.response_bytes;
+        let shared = Arc::clone(&self.shared);
+        let request = request.map(|body| {
+            let body = body.map_err(|error| Failure::new(FailureKind::Request, error.to_string()));
+            Limited::new(body.boxed_unsync(), limit, "request", shared, None).boxed_unsync()
+        });
+        Ok(Exchange {
+            request: HttpRequest {
+                request,
+                guard,
+                deadline,
+                connect: clamp(options.connect_timeout),
+                first_byte: clamp(options.first_byte_timeout),
+                between_bytes: clamp(options.between_bytes_timeout),
+            },
+            transport: Arc::clone(&self.transport),
+            denied,
+            open,
+            limit,
+        })
+    }
+}
+
+/// One request under way.
+struct Exchange {
+    request: HttpRequest,
+    transport: Arc<dyn Transport>,
+    denied: Arc<Mutex<Option<Denial>>>,
+    open: Open,
+    limit: usize,
+}
+
+impl Exchange {
+    async fn run(self) -> Sent {
+        let Self { request, transport, denied, open, limit } = self;
+        let deadline = request.deadline;
+        let sent = tokio::time::timeout_at(deadline, transport.send(request)).await;
+        let response = match sent {
+            Err(_elapsed) => return Err(Error::HttpResponseTimeout),
+            Ok(Err(failure)) => {
+                // A name may stand for several addresses, of which one is allowed. Only if none
+                // could be connected to was the request denied.
+                if failure.kind == FailureKind::Denied
+                    && let Some(denial) = lock(&denied).take()
+                {
+                    open.0.deny(denial);
+                }
+                return Err(error_of(failure));
+            }
+            Ok(Ok(response)) => response,
+        };
+        let shared = Arc::clone(&open.0);
+        let response = response.map(|body| {
+            Limited::new(body, limit, "response", shared, Some(open))
+                .map_err(error_of)
+                .boxed_unsync()
+        });
+        Ok((response, Box::new(async { Ok(()) })))
+    }
+}
+
+/// Counts as a request under way until it is dropped.
+struct Open(Arc<RunShared>);
+
+impl Open {
+    fn new(shared: &Arc<RunShared>) -> Self {
+        shared.requests_open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.requests_open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A body that ends in an error when it is longer than allowed.
+struct Limited {
+    body: Body,
+    left: usize,
+    limit: usize,
+    what: &'static str,
+    shared: Arc<RunShared>,
+    open: Option<Open>,
+}
+
+impl Limited {
+    fn new(
+        body: Body,
+        limit: usize,
+        what: &'static str,
+        shared: Arc<RunShared>,
+        open: Option<Open>,
+    ) -> Self {
+        Self { body, left: limit, limit, what, shared, open }
+    }
+}
+
+impl http_body::Body for Limited {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let frame = std::task::ready!(Pin::new(&mut self.body).poll_frame(context));
+        let Some(Ok(frame)) = frame else {
+            self.open = None;
+            return Poll::Ready(frame);
+        };
+        let size = frame.data_ref().map_or(0, Bytes::len);
+        self.shared.bytes.fetch_add(size as u64, Ordering::Relaxed);
+        let Some(left) = self.left.checked_sub(size) else {
+            self.left = 0;
+            self.open = None;
+            let limit =
+                format!("limit of {} for a {} body reached", text::bytes(self.limit), self.what);
+            self.shared.refuse(limit.clone());
+            return Poll::Ready(Some(Err(Failure::new(FailureKind::TooLarge, limit))));
+        };
+        self.left = left;
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// What the guest is told.
+fn error_of(failure: Failure) -> Error {
+    match failure.kind {
+        FailureKind::Resolve => Error::DnsError { rcode: Some(failure.message), info_code: None },
+        FailureKind::Denied => Error::HttpRequestDenied,
+        FailureKind::Refused => Error::ConnectionRefused,
+        FailureKind::Unreachable => Error::DestinationUnavailable,
+        FailureKind::TlsExpired
+        | FailureKind::TlsNotYetValid
+        | FailureKind::TlsWrongName
+        | FailureKind::TlsUntrusted => Error::TlsCertificateError,
+        FailureKind::TlsClientCertificate | FailureKind::TlsProtocol | FailureKind::TlsOther => {
+            Error::TlsProtocolError
+        }
+        FailureKind::Protocol => Error::HttpProtocolError,
+        FailureKind::Closed => Error::ConnectionTerminated,
+        FailureKind::TooLarge => Error::HttpResponseBodySize(None),
+        FailureKind::Redirect => Error::LoopDetected,
+        FailureKind::Timeout => Error::HttpResponseTimeout,
+        FailureKind::Request | FailureKind::Local | FailureKind::Proxy => {
+            Error::InternalError(Some(failure.message))
+        }
+    }
+}

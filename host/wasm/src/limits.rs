@@ -1,0 +1,201 @@
+//! Every limit of a run, set in one function: [`bounded_store`].
+//!
+//! What a guest can use up: CPU (asked at each tick of the engine's clock), linear memory, tables,
+//! instances, bytes per host call, handles, random bytes, header bytes, output, requests. Wall
+//! time is the caller's: a timeout around instantiation and call.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::time::Instant;
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, ResourceLimiter, Store, UpdateDeadline};
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi_http::WasiHttpCtx;
+use wellcheck_core::grant::Grants;
+use wellcheck_core::limits::{KIB, RunLimits};
+
+use crate::engine::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES};
+use crate::host::{HostState, RunShared};
+use crate::import::context::RunContext;
+use crate::import::http::HttpImport;
+use crate::log::{Output, Stream};
+use crate::transport::Transport;
+
+/// Headers of one request or response, as they are held in memory.
+const FIELD_BYTES: usize = 16 * KIB;
+
+/// What one run needs besides its limits.
+pub(crate) struct RunParts {
+    pub(crate) shared: Arc<RunShared>,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) limits: Arc<RunLimits>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) context: RunContext,
+    pub(crate) deadline: Instant,
+}
+
+/// A store with nothing in it but limits: no files, sockets, names, environment or arguments.
+pub(crate) fn bounded_store(engine: &Engine, parts: RunParts) -> Store<HostState> {
+    let RunParts { shared, grants, limits, transport, context, deadline } = parts;
+
+    let wasi = WasiCtxBuilder::new()
+        .stdout(Output::new(Stream::Out, Arc::clone(&shared)))
+        .stderr(Output::new(Stream::Err, Arc::clone(&shared)))
+        .max_random_size(limits.random_bytes)
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .allow_blocking_current_thread(false)
+        .build();
+    let mut http_context = WasiHttpCtx::new();
+    http_context.set_field_size_limit(FIELD_BYTES);
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(limits.handles);
+
+    let limiter = MemoryLimiter {
+        memory: 0,
+        memory_limit: limits.memory,
+        elements: 0,
+        elements_limit: limits.table_elements,
+        refused: None,
+        shared: Arc::clone(&shared),
+    };
+    let budget = limits.cpu;
+    let host_call_bytes = limits.host_call_bytes;
+    // A handle of the guest may stand for no resource of the host, so there may be more of them.
+    let handles = limits.handles.saturating_mul(4);
+    let http = HttpImport { grants, limits, transport, shared: Arc::clone(&shared), deadline };
+
+    let mut store =
+        Store::new(engine, HostState { wasi, http_context, table, http, context, limiter, shared });
+    store.limiter(|state| &mut state.limiter);
+    store.set_hostcall_fuel(host_call_bytes);
+    store.set_max_component_handles(handles);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |store| {
+        let cpu = &store.data().shared.cpu;
+        if cpu.used_now() > budget {
+            cpu.exhausted.store(true, Ordering::Relaxed);
+            return Ok(UpdateDeadline::Interrupt);
+        }
+        // Other plugins on this thread get their turn, and the wall timeout gets looked at.
+        Ok(UpdateDeadline::Yield(1))
+    });
+    store
+}
+
+/// Sums over all memories and tables of a run, and remembers what it refused.
+pub(crate) struct MemoryLimiter {
+    memory: usize,
+    memory_limit: usize,
+    elements: usize,
+    elements_limit: usize,
+    refused: Option<Refused>,
+    shared: Arc<RunShared>,
+}
+
+/// What a run wanted more of than it may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Memory(usize),
+    Elements(usize),
+}
+
+impl MemoryLimiter {
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        self.refused
+    }
+}
+
+impl ResourceLimiter for MemoryLimiter {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let sum = self.memory.saturating_sub(current).saturating_add(desired);
+        if sum > self.memory_limit {
+            self.refused = Some(Refused::Memory(self.memory_limit));
+            return Ok(false);
+        }
+        self.memory = sum;
+        self.shared.memory_used(sum);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let sum = self.elements.saturating_sub(current).saturating_add(desired);
+        if sum > self.elements_limit {
+            self.refused = Some(Refused::Elements(self.elements_limit));
+            return Ok(false);
+        }
+        self.elements = sum;
+        Ok(true)
+    }
+
+    fn instances(&self) -> usize {
+        MAX_INSTANCES as usize
+    }
+
+    fn tables(&self) -> usize {
+        MAX_TABLES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MAX_MEMORIES as usize
+    }
+}
+
+/// CPU time of one run: the time of whichever thread polls it, summed over the polls.
+///
+/// Waiting costs nothing, and neither does what other runs do on the same thread meanwhile.
+#[derive(Default)]
+pub(crate) struct Cpu {
+    /// Of the polls that are over, in nanoseconds.
+    used: AtomicU64,
+    /// What the thread's clock said when the current poll began.
+    poll_began: AtomicU64,
+    pub(crate) exhausted: AtomicBool,
+}
+
+impl Cpu {
+    /// Of the polls that are over.
+    pub(crate) fn used(&self) -> Duration {
+        Duration::from_nanos(self.used.load(Ordering::Relaxed))
+    }
+
+    /// With the current poll; only within it.
+    fn used_now(&self) -> Duration {
+        let slice = thread_cpu().saturating_sub(self.poll_began.load(Ordering::Relaxed));
+        self.used() + Duration::from_nanos(slice)
+    }
+
+    /// Does `work` and counts what it costs.
+    pub(crate) async fn metered<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let began = thread_cpu();
+            self.poll_began.store(began, Ordering::Relaxed);
+            let poll = work.as_mut().poll(context);
+            self.used.fetch_add(thread_cpu().saturating_sub(began), Ordering::Relaxed);
+            poll
+        })
+        .await
+    }
+}
+
+fn thread_cpu() -> u64 {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    u64::try_from(now.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0)
+}

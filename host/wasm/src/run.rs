@@ -1,0 +1,213 @@
+//! One run: a fresh instance, called once within its limits, and what came of it.
+//!
+//! Runs happen on the sandbox's own threads. Whatever goes wrong is the product: [`run`] never
+//! fails, and it is over when the wall time is.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, timeout_at};
+use wellcheck_core::grant::Grants;
+use wellcheck_core::id::CheckName;
+use wellcheck_core::limits::RunLimits;
+use wellcheck_core::outcome::{Fault, Outcome, Run, RunLog};
+use wellcheck_core::redact::Redactor;
+
+use crate::abi::{Answer, Bound, Call};
+use crate::fault;
+use crate::host::RunShared;
+use crate::import::context::RunContext;
+use crate::limits::{RunParts, bounded_store};
+use crate::plugin::Plugin;
+use crate::report;
+use crate::sandbox::Inner;
+
+/// What to check, and what the run may use.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// The check's name.
+    pub check: CheckName,
+    /// A JSON object as text, already matched against the plugin's schema.
+    pub settings: Arc<str>,
+    /// What it may reach.
+    pub grants: Arc<Grants>,
+    /// What it may use.
+    pub limits: Arc<RunLimits>,
+    /// Longest that the run may take, by the wall.
+    pub timeout: Duration,
+    /// How many runs in a row before this one did not pass.
+    pub failures_in_a_row: u32,
+    /// A W3C `traceparent` for its requests.
+    pub traceparent: Option<String>,
+    /// Secrets that must not show in what the guest says.
+    pub redact: Redactor,
+}
+
+/// A finished run, and what it used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PluginRun {
+    /// Outcome, duration, log.
+    pub run: Run,
+    /// What it used.
+    pub used: Usage,
+}
+
+/// What a run used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time of the instance, from making it to dropping it.
+    pub cpu: Duration,
+    /// Most linear memory at once, in bytes.
+    pub memory_peak: usize,
+    /// HTTP requests that were made.
+    pub requests: u32,
+    /// Bytes of the bodies of requests and answers.
+    pub bytes: u64,
+}
+
+/// The part of an invocation that every call of a guest has.
+pub(crate) struct Limits {
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) limits: Arc<RunLimits>,
+    pub(crate) timeout: Duration,
+    pub(crate) failures_in_a_row: u32,
+    pub(crate) traceparent: Option<String>,
+    pub(crate) redact: Redactor,
+}
+
+/// A call that is over.
+pub(crate) struct Done {
+    pub(crate) answer: Result<Answer, Fault>,
+    pub(crate) lines: Vec<String>,
+    pub(crate) used: Usage,
+}
+
+pub(crate) async fn run(plugin: &Plugin, invocation: Invocation) -> PluginRun {
+    let began = Instant::now();
+    let sandbox = &plugin.parts().sandbox;
+    let timeout = invocation.timeout;
+    let place = match timeout_at(began + timeout, sandbox.place()).await {
+        Ok(place) => place,
+        Err(_elapsed) => return ended(fault::of_full_house(sandbox.slots()), began),
+    };
+
+    let theirs = plugin.clone();
+    let task = sandbox.runtime().spawn(async move {
+        let _place = place;
+        let parts = theirs.parts();
+        let Invocation {
+            check,
+            settings,
+            grants,
+            limits,
+            failures_in_a_row,
+            traceparent,
+            redact,
+            ..
+        } = invocation;
+        let bounds = Limits {
+            grants,
+            limits: Arc::clone(&limits),
+            timeout: timeout.saturating_sub(began.elapsed()),
+            failures_in_a_row,
+            traceparent,
+            redact: redact.clone(),
+        };
+        let call = Call::Run { check: check.as_str(), settings: &settings };
+        let Done { answer, lines, used } =
+            execute(&parts.sandbox, &parts.bound, bounds, call).await;
+        let (outcome, flags) = match answer {
+            Ok(Answer::Outcome(outcome)) => report::clean(outcome, &limits, &redact),
+            Ok(Answer::Description(_)) => unreachable!("an outcome was asked for"),
+            Err(fault) => (Outcome::Faulted(fault), Vec::new()),
+        };
+        (outcome, RunLog { lines, flags }, used)
+    });
+    match AbortOnDrop(task).await {
+        Ok((outcome, log, used)) => {
+            PluginRun { run: Run { outcome, duration: began.elapsed(), log }, used }
+        }
+        Err(error) => ended(fault::of_join(error), began),
+    }
+}
+
+fn ended(fault: Fault, began: Instant) -> PluginRun {
+    let run =
+        Run { outcome: Outcome::Faulted(fault), duration: began.elapsed(), log: RunLog::default() };
+    PluginRun { run, used: Usage::default() }
+}
+
+/// Makes an instance, calls it, and drops it, on the task that polls this.
+pub(crate) async fn execute(
+    sandbox: &Inner,
+    bound: &Bound,
+    bounds: Limits,
+    call: Call<'_>,
+) -> Done {
+    let Limits { grants, limits, timeout, failures_in_a_row, traceparent, redact } = bounds;
+    let deadline = Instant::now() + timeout;
+    let shared = Arc::new(RunShared::new(limits.log_bytes));
+    let _live = sandbox.ticker.enter();
+
+    let work = async {
+        let parts = RunParts {
+            shared: Arc::clone(&shared),
+            grants,
+            limits: Arc::clone(&limits),
+            transport: Arc::clone(&sandbox.transport),
+            context: RunContext { deadline, failures_in_a_row, traceparent },
+            deadline,
+        };
+        let mut store = bounded_store(&sandbox.engine, parts);
+        let answer = bound.call(&mut store, call).await;
+        answer.map_err(|error| {
+            let refused = store.data().limiter.refused();
+            fault::of_error(&error, &shared, refused, &limits, &redact)
+        })
+    };
+    let answer = {
+        let metered = pin!(shared.cpu.metered(work));
+        match timeout_at(deadline, metered).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => Err(fault::of_wall_time(timeout)),
+        }
+    };
+    // What the host refused explains what came after it, whatever the guest makes of it.
+    let answer = match fault::of_refusal(&shared) {
+        Some(mut fault) => {
+            redact.apply_to(&mut fault.message);
+            Err(fault)
+        }
+        None => answer,
+    };
+    let used = Usage {
+        cpu: shared.cpu.used(),
+        memory_peak: shared.memory_peak.load(Ordering::Relaxed),
+        requests: shared.requests.load(Ordering::Relaxed),
+        bytes: shared.bytes.load(Ordering::Relaxed),
+    };
+    let lines = shared.log().finish(&redact);
+    Done { answer, lines, used }
+}
+
+/// A run that nobody waits for is not worth finishing.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

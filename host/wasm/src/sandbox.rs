@@ -1,0 +1,265 @@
+//! The sandbox: one engine, its threads, its cache, and the places for runs.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rustix::process::setpriority_process;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+use wellcheck_core::id::PluginName;
+use wellcheck_core::limits::{LoadLimits, MIB, RunLimits};
+
+use crate::cache::Cache;
+use crate::compile::Compiler;
+use crate::engine::{self, Allocator, PoolSize, Ticker};
+use crate::host::HostState;
+use crate::load::{self, LoadError};
+use crate::plugin::Plugin;
+use crate::transport::{NoTransport, Transport};
+
+/// How much less urgent the threads of plugins are than everything else, as `nice` has it.
+const NICENESS: i32 = 5;
+
+/// What a sandbox is made of. [`SandboxOptions::default`] compiles in this process, keeps no
+/// compiled code, and reaches nothing.
+#[derive(Clone)]
+pub struct SandboxOptions {
+    /// Where compiled code is kept. Made if it is not there, with rights for its owner only.
+    pub cache_dir: Option<PathBuf>,
+    /// Where plugins are compiled.
+    pub compiler: Compiler,
+    /// What loading a file may use.
+    pub load: LoadLimits,
+    /// What `describe` may use.
+    pub describe: RunLimits,
+    /// How requests leave.
+    pub transport: Arc<dyn Transport>,
+    /// Threads for runs; zero for as many as there are processors.
+    pub workers: usize,
+    /// Runs at once; further ones wait for a place within their timeout. 256.
+    pub slots: u32,
+    /// Largest linear memory of any run, in bytes: what [`RunLimits::memory`] may be at most.
+    /// 256 MiB.
+    pub max_memory: usize,
+    /// Largest table of any run: what [`RunLimits::table_elements`] may be at most. 20,000.
+    pub max_table_elements: usize,
+    /// How instances get their memory; pooling falls back to on-demand by itself.
+    pub allocator: Allocator,
+}
+
+impl Default for SandboxOptions {
+    fn default() -> Self {
+        Self {
+            cache_dir: None,
+            compiler: Compiler::InProcess,
+            load: LoadLimits::default(),
+            describe: RunLimits::default(),
+            transport: Arc::new(NoTransport),
+            workers: 0,
+            slots: 256,
+            max_memory: 256 * MIB,
+            max_table_elements: 20_000,
+            allocator: Allocator::Pooling,
+        }
+    }
+}
+
+impl fmt::Debug for SandboxOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SandboxOptions")
+            .field("cache_dir", &self.cache_dir)
+            .field("compiler", &self.compiler)
+            .field("workers", &self.workers)
+            .field("slots", &self.slots)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no sandbox.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The engine does not start.
+    #[error("the engine for plugins does not start: {0}")]
+    Engine(String),
+    /// No threads.
+    #[error("the threads for plugins do not start")]
+    Threads(#[source] std::io::Error),
+}
+
+/// Loads plugins, and holds what they run on. Cheap to clone.
+///
+/// When the last handle and the last [`Plugin`] are dropped, runs under way are cancelled.
+#[derive(Clone)]
+pub struct Sandbox(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<HostState>,
+    pub(crate) ticker: Ticker,
+    pub(crate) cache: Option<Arc<Cache>>,
+    pub(crate) compiler: Compiler,
+    pub(crate) compiling: Mutex<()>,
+    pub(crate) load: LoadLimits,
+    pub(crate) describe: Arc<RunLimits>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) pool: PoolSize,
+    allocator: Allocator,
+    notes: Vec<String>,
+    places: Arc<Semaphore>,
+    /// Taken when the sandbox is dropped.
+    runtime: Option<Runtime>,
+}
+
+/// How many places for runs are taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SlotUse {
+    /// Runs at once, at most.
+    pub slots: usize,
+    /// Runs under way.
+    pub taken: usize,
+    /// Instances, memories, tables and stacks that are in use; only the pooling allocator knows.
+    pub pooled: Option<[u64; 4]>,
+}
+
+impl Sandbox {
+    /// Starts the engine and its threads.
+    ///
+    /// # Errors
+    /// When this machine cannot run WebAssembly, or gives no threads. A cache that cannot be used
+    /// is no error; see [`Sandbox::notes`].
+    pub fn new(options: SandboxOptions) -> Result<Self, StartError> {
+        let SandboxOptions { cache_dir, compiler, load, describe, transport, workers, .. } =
+            options;
+        let broken = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
+        let pool = PoolSize {
+            slots: options.slots.max(1),
+            memory: options.max_memory,
+            table_elements: options.max_table_elements,
+        };
+        let (engine, allocator) = engine::running(pool, options.allocator).map_err(broken)?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(broken)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(broken)?;
+        let ticker = Ticker::start(&engine).map_err(StartError::Threads)?;
+
+        let mut notes = Vec::new();
+        let cache = cache_dir.and_then(|dir| {
+            Cache::open(&dir, engine::compatibility(&engine))
+                .map_err(|note| notes.push(note))
+                .ok()
+                .map(Arc::new)
+        });
+        let workers = match workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        };
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(workers)
+            .thread_name("plugin")
+            // Timers and sockets are looked at between any two slices of guests.
+            .event_interval(1)
+            .on_thread_start(|| {
+                // On Linux, of the calling thread alone. Without it, plugins are as urgent as
+                // the rest.
+                if let Err(error) = setpriority_process(None, NICENESS) {
+                    tracing::debug!("the priority of a plugin thread stays: {error}");
+                }
+            })
+            .enable_all()
+            .build()
+            .map_err(StartError::Threads)?;
+        Ok(Self(Arc::new(Inner {
+            engine,
+            linker,
+            ticker,
+            cache,
+            compiler,
+            compiling: Mutex::new(()),
+            load,
+            describe: Arc::new(describe),
+            transport,
+            pool,
+            allocator,
+            notes,
+            places: Arc::new(Semaphore::new(pool.slots as usize)),
+            runtime: Some(runtime),
+        })))
+    }
+
+    /// Makes a plugin of a file's bytes: looks at it, compiles it or takes compiled code from the
+    /// cache, links it, asks it what it is.
+    ///
+    /// # Errors
+    /// With the step that failed. Nothing else changes.
+    pub async fn load(
+        &self,
+        name: PluginName,
+        bytes: impl Into<Arc<[u8]>>,
+    ) -> Result<Plugin, LoadError> {
+        let plugin = name.clone();
+        let task = self.0.runtime().spawn(load::load(Arc::clone(&self.0), name, bytes.into()));
+        task.await.unwrap_or_else(|error| {
+            let problem = load::LoadProblem::Bind(format!("the host broke: {error}"));
+            Err(LoadError { plugin, problem })
+        })
+    }
+
+    /// Where instances get their memory.
+    pub fn allocator(&self) -> Allocator {
+        self.0.allocator
+    }
+
+    /// What a person should know: a cache that is not used, and why.
+    pub fn notes(&self) -> &[String] {
+        &self.0.notes
+    }
+
+    /// How many places for runs are taken.
+    pub fn slots(&self) -> SlotUse {
+        let slots = self.0.slots();
+        let pooled = self.0.engine.pooling_allocator_metrics().map(|pool| {
+            let count = |n: usize| n as u64;
+            [
+                pool.core_instances(),
+                count(pool.memories()),
+                count(pool.tables()),
+                count(pool.stacks()),
+            ]
+        });
+        SlotUse { slots, taken: slots - self.0.places.available_permits(), pooled }
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("allocator", &self.0.allocator).finish_non_exhaustive()
+    }
+}
+
+impl Inner {
+    pub(crate) fn runtime(&self) -> &Runtime {
+        self.runtime.as_ref().expect("it is taken only when the sandbox is dropped")
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        self.pool.slots as usize
+    }
+
+    /// Waits for a place.
+    pub(crate) async fn place(&self) -> OwnedSemaphorePermit {
+        let place = Arc::clone(&self.places).acquire_owned().await;
+        place.expect("the semaphore is never closed")
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // In the background: the last handle may be held by a task of this very runtime.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The sandbox from the outside, with guests that are written by hand in WebAssembly text.
+
+mod guest;
+mod support;
+
+mod answers;
+mod limits;
+mod loading;

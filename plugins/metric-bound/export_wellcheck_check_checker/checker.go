@@ -1,0 +1,225 @@
+// Package export_wellcheck_check_checker is the plugin metric-bound: it finds a metric on a page of
+// Prometheus's text format and holds it against bounds.
+//
+// For one number of an exporter where no Prometheus runs. The package's name is the one that the
+// generated wit_exports.go calls.
+package export_wellcheck_check_checker
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"math"
+	"regexp"
+	"runtime/debug"
+	"strconv"
+	"strings"
+
+	"wit_component/wellcheck_check_checker"
+	"wit_component/wellcheck_check_outcome"
+
+	"go.bytecodealliance.org/pkg/wit/types"
+)
+
+const (
+	partLimit = 64 // The contract's own, of parts and of observations.
+	lineLimit = 4096
+)
+
+//go:embed schema.json
+var schema string
+
+type settings struct {
+	URL    string            `json:"url"`
+	Metric string            `json:"metric"`
+	Labels map[string]string `json:"labels"`
+	Unit   string            `json:"unit"`
+	Warn   bound             `json:"warn"`
+	Fail   bound             `json:"fail"`
+}
+
+// An instance lives for one run, which ends long before the collector would pay off; the limit
+// is there for a page that is larger than expected.
+func init() {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(40 << 20)
+}
+
+func Describe() wellcheck_check_checker.Description {
+	return wellcheck_check_checker.Description{
+		Name:           "metric-bound",
+		Version:        "0.1.0",
+		Summary:        "holds a metric of a Prometheus page against bounds",
+		SettingsSchema: wit_types.Some(schema),
+		Wants: []wellcheck_check_checker.Want{
+			{Grant: "http", Value: "the origin of `url`", Why: "to get the page"},
+		},
+	}
+}
+
+func Run(invocation wellcheck_check_checker.Invocation) wit_types.Result[wellcheck_check_outcome.Report, wellcheck_check_outcome.Fault] {
+	var s settings
+	if err := json.Unmarshal([]byte(invocation.Settings), &s); err != nil {
+		return fault(err.Error())
+	}
+	status, page, err := get(s.URL)
+	if err != nil {
+		return fail(err.Error())
+	}
+	if status < 200 || status > 299 {
+		return fail(fmt.Sprintf("the target answered %d", status))
+	}
+	report := wellcheck_check_outcome.Report{}
+	for line := range strings.SplitSeq(page, "\n") {
+		// Nearly all lines are of other metrics: looking no further costs a tenth.
+		if !strings.HasPrefix(line, s.Metric) {
+			continue
+		}
+		found, err := parse(strings.TrimRight(line, " \t\r"))
+		if err != nil {
+			return fail(fmt.Sprintf("the answer is not in Prometheus's text format: %v", err))
+		}
+		if found.name == s.Metric && found.has(s.Labels) {
+			add(&report, found, &s)
+		}
+	}
+	if len(report.Parts) == 0 {
+		return fail(fmt.Sprintf("the answer has no `%s` with these labels", s.Metric))
+	}
+	return wit_types.Ok[wellcheck_check_outcome.Report, wellcheck_check_outcome.Fault](report)
+}
+
+// add makes a part of the report from one series. The worst comes to stand for all of them.
+func add(report *wellcheck_check_outcome.Report, found *sample, s *settings) {
+	status := uint8(wellcheck_check_outcome.Status_Pass)
+	if !s.Fail.accepts(found.value) {
+		status = wellcheck_check_outcome.Status_Fail
+	} else if !s.Warn.accepts(found.value) {
+		status = wellcheck_check_outcome.Status_Warn
+	}
+	message := fmt.Sprintf("%s is %v%s", found.series, found.value, s.Unit)
+	if report.Message == "" || status > report.Status {
+		report.Status, report.Message = status, message
+	}
+	if len(report.Parts) == partLimit {
+		return
+	}
+	report.Parts = append(report.Parts, wellcheck_check_outcome.Part{Name: found.series, Status: status, Message: message})
+	if math.IsNaN(found.value) || math.IsInf(found.value, 0) {
+		return
+	}
+	observation := wellcheck_check_outcome.Observation{
+		Name:   observationName(found.name),
+		Value:  found.value,
+		Unit:   some(s.Unit),
+		Labels: found.labels,
+		Warn:   some(s.Warn.text),
+		Fail:   some(s.Fail.text),
+	}
+	report.Observations = append(report.Observations, observation)
+}
+
+// observationName makes a name that the contract takes: Prometheus's may begin with `_` and hold `:`.
+func observationName(metric string) string {
+	name := strings.ReplaceAll(strings.TrimLeft(metric, "_:"), ":", "_")
+	return name[:min(len(name), 64)]
+}
+
+func some(text string) wit_types.Option[string] {
+	if text == "" {
+		return wit_types.None[string]()
+	}
+	return wit_types.Some(text)
+}
+
+func fail(message string) wit_types.Result[wellcheck_check_outcome.Report, wellcheck_check_outcome.Fault] {
+	return wit_types.Ok[wellcheck_check_outcome.Report, wellcheck_check_outcome.Fault](
+		wellcheck_check_outcome.Report{Status: wellcheck_check_outcome.Status_Fail, Message: message})
+}
+
+func fault(message string) wit_types.Result[wellcheck_check_outcome.Report, wellcheck_check_outcome.Fault] {
+	return wit_types.Err[wellcheck_check_outcome.Report](
+		wellcheck_check_outcome.Fault{Reason: wellcheck_check_outcome.Reason_BadSettings, Message: message})
+}
+
+// A line of the page that is no comment.
+type sample struct {
+	series string // The name with the labels, as it stands on the page.
+	name   string
+	labels []wit_types.Tuple2[string, string]
+	value  float64
+}
+
+var (
+	linePattern  = regexp.MustCompile(`^([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?\s*(\S+)(?:\s+-?[0-9]+)?$`)
+	labelPattern = regexp.MustCompile(`([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"`)
+	unescape     = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
+)
+
+func parse(line string) (*sample, error) {
+	if len(line) > lineLimit {
+		return nil, fmt.Errorf("a line is longer than %d bytes", lineLimit)
+	}
+	parts := linePattern.FindStringSubmatch(line)
+	if parts == nil {
+		return nil, fmt.Errorf("`%.100s`", line)
+	}
+	value, err := strconv.ParseFloat(parts[3], 64)
+	if err != nil {
+		return nil, fmt.Errorf("`%.100s` is no number", parts[3])
+	}
+	found := &sample{series: parts[1] + parts[2], name: parts[1], value: value}
+	for _, label := range labelPattern.FindAllStringSubmatch(parts[2], -1) {
+		found.labels = append(found.labels, wit_types.Tuple2[string, string]{F0: label[1], F1: unescape.Replace(label[2])})
+	}
+	return found, nil
+}
+
+func (s *sample) has(wanted map[string]string) bool {
+	have := 0
+	for _, label := range s.labels {
+		if value, ok := wanted[label.F0]; ok && value == label.F1 {
+			have++
+		}
+	}
+	return have == len(wanted)
+}
+
+// A range in the notation of monitoring plugins; without a text it accepts every value.
+type bound struct {
+	text      string
+	low, high float64
+	inverted  bool
+}
+
+func (b *bound) accepts(value float64) bool {
+	return b.text == "" || !math.IsNaN(value) && (b.low <= value && value <= b.high) != b.inverted
+}
+
+var boundPattern = regexp.MustCompile(`^(@?)(?:(~|[-+0-9.eE]+):)?([-+0-9.eE]*)$`)
+
+// UnmarshalJSON takes a text or a plain number.
+func (b *bound) UnmarshalJSON(data []byte) error {
+	text := strings.Trim(string(data), `"`)
+	parts := boundPattern.FindStringSubmatch(text)
+	wrong := fmt.Errorf("`%s` is no range (for example `10`, `10:`, `~:10`, `10:20`, `@10:20`)", text)
+	if parts == nil || parts[2] == "" && parts[3] == "" {
+		return wrong
+	}
+	*b = bound{text: text, high: math.Inf(1), inverted: parts[1] != ""}
+	for i, into := range []*float64{&b.low, &b.high} {
+		if part := parts[2+i]; part == "~" {
+			*into = math.Inf(-1)
+		} else if part != "" {
+			value, err := strconv.ParseFloat(part, 64)
+			if err != nil {
+				return wrong
+			}
+			*into = value
+		}
+	}
+	if b.low > b.high {
+		return wrong
+	}
+	return nil
+}

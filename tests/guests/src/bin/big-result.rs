@@ -1,0 +1,30 @@
+//! Answers with a message of 60 MB, or of as many bytes as its settings say.
+
+use serde::Deserialize;
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+
+#[derive(Deserialize)]
+struct Settings {
+    #[serde(default = "default")]
+    bytes: usize,
+}
+
+fn default() -> usize {
+    60_000_000
+}
+
+struct BigResult;
+
+impl Plugin for BigResult {
+    type Settings = Settings;
+
+    fn describe() -> Description {
+        Description::new("big-result", "1.0.0", "answers at length")
+    }
+
+    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+        Ok(Report::pass("x".repeat(settings.bytes)))
+    }
+}
+
+wellcheck_plugin::export!(BigResult);

@@ -1,0 +1,26 @@
+//! Calls itself until a stack is exhausted, which is a trap.
+
+use serde_json::Value;
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+
+struct DeepRecursion;
+
+impl Plugin for DeepRecursion {
+    type Settings = Value;
+
+    fn describe() -> Description {
+        Description::new("deep-recursion", "1.0.0", "recurses for ever")
+    }
+
+    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+        Ok(Report::pass(descend(0).to_string()))
+    }
+}
+
+wellcheck_plugin::export!(DeepRecursion);
+
+fn descend(depth: u64) -> u64 {
+    // What is kept until after the call keeps the compiler from making a loop of it.
+    let kept = std::hint::black_box([depth; 8]);
+    if depth == u64::MAX { 0 } else { descend(depth + 1) + std::hint::black_box(kept)[3] }
+}

@@ -1,0 +1,24 @@
+//! Takes and touches memory until there is none, which is a trap.
+
+use serde_json::Value;
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+
+struct EatMemory;
+
+impl Plugin for EatMemory {
+    type Settings = Value;
+
+    fn describe() -> Description {
+        Description::new("eat-memory", "1.0.0", "takes all the memory there is")
+    }
+
+    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+        let mut eaten = Vec::new();
+        loop {
+            eaten.push(vec![1_u8; 1 << 20]);
+            std::hint::black_box(&eaten);
+        }
+    }
+}
+
+wellcheck_plugin::export!(EatMemory);

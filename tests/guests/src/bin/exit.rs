@@ -1,0 +1,20 @@
+//! Leaves with exit code 0, which is no answer.
+
+use serde_json::Value;
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+
+struct Exit;
+
+impl Plugin for Exit {
+    type Settings = Value;
+
+    fn describe() -> Description {
+        Description::new("exit", "1.0.0", "exits instead of answering")
+    }
+
+    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+        std::process::exit(0)
+    }
+}
+
+wellcheck_plugin::export!(Exit);

@@ -1,0 +1,32 @@
+//! Reports ten thousand numbers, or as many as its settings say.
+
+use serde::Deserialize;
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+
+#[derive(Deserialize)]
+struct Settings {
+    #[serde(default = "default")]
+    count: u32,
+}
+
+fn default() -> u32 {
+    10_000
+}
+
+struct ManyObservations;
+
+impl Plugin for ManyObservations {
+    type Settings = Settings;
+
+    fn describe() -> Description {
+        Description::new("many-observations", "1.0.0", "observes too much")
+    }
+
+    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+        let report = Report::pass(format!("{} observations", settings.count));
+        Ok((0..settings.count)
+            .fold(report, |report, n| report.observe((format!("n{n}"), f64::from(n)))))
+    }
+}
+
+wellcheck_plugin::export!(ManyObservations);

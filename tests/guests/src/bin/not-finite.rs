@@ -1,0 +1,24 @@
+//! Reports one number and three that are none.
+
+use serde_json::Value;
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+
+struct NotFinite;
+
+impl Plugin for NotFinite {
+    type Settings = Value;
+
+    fn describe() -> Description {
+        Description::new("not-finite", "1.0.0", "observes NaN and infinities")
+    }
+
+    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+        Ok(Report::pass("observed")
+            .observe(("one", 1.0))
+            .observe(("nan", f64::NAN))
+            .observe(("infinite", f64::INFINITY))
+            .observe(("negative-infinite", f64::NEG_INFINITY)))
+    }
+}
+
+wellcheck_plugin::export!(NotFinite);

@@ -1,0 +1,22 @@
+//! Never returns from `describe`, so that it cannot be loaded.
+
+use serde_json::Value;
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+
+struct SpinInDescribe;
+
+impl Plugin for SpinInDescribe {
+    type Settings = Value;
+
+    fn describe() -> Description {
+        loop {
+            std::hint::black_box(());
+        }
+    }
+
+    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+        Ok(Report::pass("never seen"))
+    }
+}
+
+wellcheck_plugin::export!(SpinInDescribe);

@@ -1,0 +1,20 @@
+//! Panics, which a guest does by a message on stderr and a trap.
+
+use serde_json::Value;
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+
+struct Trap;
+
+impl Plugin for Trap {
+    type Settings = Value;
+
+    fn describe() -> Description {
+        Description::new("trap", "1.0.0", "panics")
+    }
+
+    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+        panic!("the guest panics on purpose")
+    }
+}
+
+wellcheck_plugin::export!(Trap);

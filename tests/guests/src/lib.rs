@@ -1,0 +1,1 @@
+//! Nothing: the guests are the examples of this package, one file each in `bin`.

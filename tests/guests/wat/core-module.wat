@@ -1,0 +1,4 @@
+;; WebAssembly, but a core module and no component.
+(module
+  (func (export "run"))
+)
