@@ -121,6 +121,7 @@ impl Plugins {
         users: impl Fn(&PluginName) -> Vec<User>,
     ) -> bool {
         let mut changed = false;
+        let mut loads = Vec::new();
         for (name, found) in listing.files() {
             let entry = self.entries.entry(name.clone()).or_insert_with(|| {
                 changed = true;
@@ -151,10 +152,15 @@ impl Plugins {
                 continue;
             }
             entry.tried = Some(fingerprint);
-            entry.newest = Some(Newest::Loading("compiling".to_owned()));
+            entry.newest = Some(Newest::Loading("the plugin is being compiled".to_owned()));
             changed = true;
             let users = if entry.running.is_some() { users(name) } else { Vec::new() };
-            self.load(name.clone(), fingerprint, Arc::clone(listing), users);
+            loads.push((fingerprint, name.clone(), users));
+        }
+        // Small ones first: they are done at once, and big ones take long anyway.
+        loads.sort_by_key(|(fingerprint, ..)| fingerprint.size);
+        for (fingerprint, name, users) in loads {
+            self.load(name, fingerprint, Arc::clone(listing), users);
         }
         let before = self.entries.len();
         self.entries.retain(|name, entry| {
@@ -251,7 +257,7 @@ async fn load(
             .await
             .map_err(|error| format!("reading the file: {error}"))??
     };
-    let plugin = sandbox.load(name.clone(), bytes).await.map_err(|error| chain(&error))?;
+    let plugin = sandbox.load(name.clone(), bytes).await.map_err(|error| error.message())?;
     let loaded = Loaded::new(plugin);
     for user in users.iter().take(TRIALS) {
         trial(&loaded, user).await?;
@@ -275,15 +281,4 @@ async fn trial(loaded: &Loaded, user: &User) -> Result<(), String> {
         return Err(format!("its trial run for check `{check}` faulted: {reason}: {message}"));
     }
     Ok(())
-}
-
-/// An error and its causes in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

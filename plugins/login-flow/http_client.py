@@ -11,6 +11,7 @@ from componentize_py_types import Err, Ok
 from wit_world.imports import context, monotonic_clock, outgoing_handler, poll, types
 from wit_world.imports.streams import StreamError_Closed
 
+# The host has a limit of its own, which makes the run a fault.
 BODY_LIMIT = 1 << 20
 METHODS = {"GET": types.Method_Get, "POST": types.Method_Post}
 SCHEMES = {"http": types.Scheme_Http, "https": types.Scheme_Https}

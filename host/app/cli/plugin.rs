@@ -121,11 +121,11 @@ fn show(plugin: &Plugin, run: &PluginRun) -> String {
         text += &columns(&wants);
     }
     text += "\nimports:\n";
-    for import in plugin.imports() {
-        text += &format!("  {import}\n");
-    }
+    text.extend(plugin.imports().iter().map(|import| format!("  {import}\n")));
     if let Some(schema) = &about.settings_schema {
-        text += &format!("\nsettings schema:\n{}\n", pretty(schema));
+        text += "\nsettings schema:\n";
+        text += &pretty(schema);
+        text += "\n";
     }
     text
 }

@@ -155,7 +155,7 @@ fn ended_by_signal() -> Result<impl Future<Output = ()>, Failure> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            #[expect(clippy::exit, reason = "asked for twice: whoever asks does not want to wait")]
+            #[expect(clippy::disallowed_methods, reason = "asked for twice: whoever asks does not want to wait")]
             std::process::exit(130);
         });
     })

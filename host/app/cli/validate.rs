@@ -106,14 +106,10 @@ fn misfits(
 
 /// Every key with its meaning, default and example; the kinds' too.
 fn explain() -> String {
-    let mut text = String::new();
-    for section in SECTIONS {
-        text += &format!("{}\n  {}\n\n{}", section.header, section.doc, keys(section.keys));
-    }
-    for kind in KINDS {
-        text += &super::kinds::explain(*kind);
-    }
-    text
+    let sections = SECTIONS
+        .iter()
+        .map(|section| format!("{}\n  {}\n\n{}", section.header, section.doc, keys(section.keys)));
+    sections.chain(KINDS.iter().map(|kind| super::kinds::explain(*kind))).collect()
 }
 
 /// A list of keys for people.

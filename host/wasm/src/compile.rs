@@ -48,6 +48,9 @@ pub enum CompileError {
     /// The component is not valid, or uses what is switched off.
     #[error("{0}")]
     Refused(String),
+    /// It compiles, but this host cannot hold what came of it.
+    #[error("the compiled code cannot be used: {0}")]
+    Unusable(String),
     /// It takes too much CPU.
     #[error("compiling it takes more than {0:?} of CPU time")]
     Cpu(Duration),

@@ -70,7 +70,8 @@ fn settings() -> Config {
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(1))
         .wasm_memory64(false)
-        .wasm_multi_memory(false)
+        // Needed by the adapters between the modules of one component, as QuickJS guests have them.
+        .wasm_multi_memory(true)
         .wasm_relaxed_simd(false)
         .wasm_tail_call(false)
         .wasm_wide_arithmetic(false)

@@ -64,7 +64,8 @@ pub(crate) fn of_error(
     }
     let trap = error.downcast_ref::<Trap>();
     let inside = trap.is_some() || error.downcast_ref::<WasmBacktrace>().is_some();
-    if let Some(refused) = refused {
+    // A guest that did not get what it wanted usually gives up a little later, in whatever way.
+    if let Some(refused) = refused.filter(|_| trap != Some(&Trap::StackOverflow)) {
         let limit = match refused {
             Refused::Memory(limit) => format!("memory limit of {} reached", text::bytes(limit)),
             Refused::Elements(limit) => format!("limit of {limit} table elements reached"),

@@ -307,9 +307,6 @@ fn shown(import: &Import) -> String {
 fn listed(mut names: Vec<String>) -> String {
     let more = names.len().saturating_sub(8);
     names.truncate(8);
-    let mut list = names.join(", ");
-    if more > 0 {
-        list.push_str(&format!(" and {more} more"));
-    }
-    list
+    let list = names.join(", ");
+    if more > 0 { format!("{list} and {more} more") } else { list }
 }

@@ -19,7 +19,7 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use wellcheck_core::grant::Grants;
 use wellcheck_core::limits::{KIB, RunLimits};
 
-use crate::engine::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES};
+use crate::engine::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, PoolSize};
 use crate::host::{HostState, RunShared};
 use crate::import::context::RunContext;
 use crate::import::http::HttpImport;
@@ -34,6 +34,8 @@ pub(crate) struct RunParts {
     pub(crate) shared: Arc<RunShared>,
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Arc<RunLimits>,
+    /// What no run may exceed, whatever its limits say.
+    pub(crate) pool: PoolSize,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) context: RunContext,
     pub(crate) deadline: Instant,
@@ -41,7 +43,7 @@ pub(crate) struct RunParts {
 
 /// A store with nothing in it but limits: no files, sockets, names, environment or arguments.
 pub(crate) fn bounded_store(engine: &Engine, parts: RunParts) -> Store<HostState> {
-    let RunParts { shared, grants, limits, transport, context, deadline } = parts;
+    let RunParts { shared, grants, limits, pool, transport, context, deadline } = parts;
 
     let wasi = WasiCtxBuilder::new()
         .stdout(Output::new(Stream::Out, Arc::clone(&shared)))
@@ -59,9 +61,9 @@ pub(crate) fn bounded_store(engine: &Engine, parts: RunParts) -> Store<HostState
 
     let limiter = MemoryLimiter {
         memory: 0,
-        memory_limit: limits.memory,
+        memory_limit: limits.memory.min(pool.memory),
         elements: 0,
-        elements_limit: limits.table_elements,
+        elements_limit: limits.table_elements.min(pool.table_elements),
         refused: None,
         shared: Arc::clone(&shared),
     };

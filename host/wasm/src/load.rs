@@ -190,6 +190,8 @@ async fn steps(
         bind().map_err(|error| LoadProblem::Bind(text::cleaned(&format!("{error:#}"), 1024)))?;
     timings.bind += began.elapsed();
 
+    // Like any run, so that there is an instance for each place.
+    let _place = sandbox.place().await;
     let began = Instant::now();
     let mut parts = Parts {
         sandbox: Arc::clone(&sandbox),
@@ -206,6 +208,7 @@ async fn steps(
     let limits = Limits {
         grants: Arc::new(Grants::default()),
         limits: Arc::clone(&sandbox.describe),
+        began: tokio::time::Instant::now(),
         timeout: DESCRIBE_TIMEOUT,
         failures_in_a_row: 0,
         traceparent: None,
@@ -258,8 +261,7 @@ async fn compiled(
     }
 
     let began = Instant::now();
-    // One after the other: each uses every processor there is, and much memory.
-    let _turn = sandbox.compiling.lock().await;
+    let _turn = sandbox.compiling.acquire().await.expect("the semaphore is never closed");
     let code = sandbox.compiler.compile(&sandbox.engine, bytes, &sandbox.load).await;
     let code = Arc::new(code.map_err(LoadProblem::Compile)?);
     timings.compile = began.elapsed();
@@ -267,7 +269,7 @@ async fn compiled(
     let began = Instant::now();
     let (theirs, fresh) = (Arc::clone(sandbox), Arc::clone(&code));
     let mapped = blocking(move || map(&theirs, &fresh)).await.map_err(LoadProblem::Bind)?;
-    let component = mapped.map_err(|why| LoadProblem::Compile(CompileError::Process(why)))?;
+    let component = mapped.map_err(|why| LoadProblem::Compile(CompileError::Unusable(why)))?;
     timings.bind = began.elapsed();
     if let Some(cache) = &sandbox.cache {
         let cache = Arc::clone(cache);

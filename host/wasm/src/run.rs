@@ -74,6 +74,8 @@ pub struct Usage {
 pub(crate) struct Limits {
     pub(crate) grants: Arc<Grants>,
     pub(crate) limits: Arc<RunLimits>,
+    /// When the wall time began to count; waiting for a place counts.
+    pub(crate) began: Instant,
     pub(crate) timeout: Duration,
     pub(crate) failures_in_a_row: u32,
     pub(crate) traceparent: Option<String>,
@@ -113,7 +115,8 @@ pub(crate) async fn run(plugin: &Plugin, invocation: Invocation) -> PluginRun {
         let bounds = Limits {
             grants,
             limits: Arc::clone(&limits),
-            timeout: timeout.saturating_sub(began.elapsed()),
+            began,
+            timeout,
             failures_in_a_row,
             traceparent,
             redact: redact.clone(),
@@ -149,8 +152,8 @@ pub(crate) async fn execute(
     bounds: Limits,
     call: Call<'_>,
 ) -> Done {
-    let Limits { grants, limits, timeout, failures_in_a_row, traceparent, redact } = bounds;
-    let deadline = Instant::now() + timeout;
+    let Limits { grants, limits, began, timeout, failures_in_a_row, traceparent, redact } = bounds;
+    let deadline = began + timeout;
     let shared = Arc::new(RunShared::new(limits.log_bytes));
     let _live = sandbox.ticker.enter();
 
@@ -159,6 +162,7 @@ pub(crate) async fn execute(
             shared: Arc::clone(&shared),
             grants,
             limits: Arc::clone(&limits),
+            pool: sandbox.pool,
             transport: Arc::clone(&sandbox.transport),
             context: RunContext { deadline, failures_in_a_row, traceparent },
             deadline,
@@ -195,8 +199,8 @@ pub(crate) async fn execute(
     Done { answer, lines, used }
 }
 
-/// A run that nobody waits for is not worth finishing.
-struct AbortOnDrop<T>(JoinHandle<T>);
+/// A task that nobody waits for is not worth finishing.
+pub(crate) struct AbortOnDrop<T>(pub(crate) JoinHandle<T>);
 
 impl<T> Future for AbortOnDrop<T> {
     type Output = Result<T, JoinError>;

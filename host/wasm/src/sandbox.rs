@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use rustix::process::setpriority_process;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 use wellcheck_core::id::PluginName;
@@ -18,10 +18,15 @@ use crate::engine::{self, Allocator, PoolSize, Ticker};
 use crate::host::HostState;
 use crate::load::{self, LoadError};
 use crate::plugin::Plugin;
+use crate::run::AbortOnDrop;
 use crate::transport::{NoTransport, Transport};
 
 /// How much less urgent the threads of plugins are than everything else, as `nice` has it.
 const NICENESS: i32 = 5;
+
+/// Compilers at once: each uses every processor there is and much memory, but a small plugin should
+/// not wait for a big one.
+const COMPILERS: usize = 2;
 
 /// What a sandbox is made of. [`SandboxOptions::default`] compiles in this process, keeps no
 /// compiled code, and reaches nothing.
@@ -101,7 +106,7 @@ pub(crate) struct Inner {
     pub(crate) ticker: Ticker,
     pub(crate) cache: Option<Arc<Cache>>,
     pub(crate) compiler: Compiler,
-    pub(crate) compiling: Mutex<()>,
+    pub(crate) compiling: Semaphore,
     pub(crate) load: LoadLimits,
     pub(crate) describe: Arc<RunLimits>,
     pub(crate) transport: Arc<dyn Transport>,
@@ -159,6 +164,7 @@ impl Sandbox {
         let runtime = Builder::new_multi_thread()
             .worker_threads(workers)
             .thread_name("plugin")
+            .max_blocking_threads(16)
             // Timers and sockets are looked at between any two slices of guests.
             .event_interval(1)
             .on_thread_start(|| {
@@ -177,7 +183,7 @@ impl Sandbox {
             ticker,
             cache,
             compiler,
-            compiling: Mutex::new(()),
+            compiling: Semaphore::new(COMPILERS),
             load,
             describe: Arc::new(describe),
             transport,
@@ -193,7 +199,7 @@ impl Sandbox {
     /// cache, links it, asks it what it is.
     ///
     /// # Errors
-    /// With the step that failed. Nothing else changes.
+    /// With the step that failed. Nothing else changes. Dropping the future ends the load.
     pub async fn load(
         &self,
         name: PluginName,
@@ -201,7 +207,7 @@ impl Sandbox {
     ) -> Result<Plugin, LoadError> {
         let plugin = name.clone();
         let task = self.0.runtime().spawn(load::load(Arc::clone(&self.0), name, bytes.into()));
-        task.await.unwrap_or_else(|error| {
+        AbortOnDrop(task).await.unwrap_or_else(|error| {
             let problem = load::LoadProblem::Bind(format!("the host broke: {error}"));
             Err(LoadError { plugin, problem })
         })

@@ -21,13 +21,13 @@ import (
 	"go.bytecodealliance.org/pkg/wit/types"
 )
 
-const (
-	partLimit = 64 // The contract's own, of parts and of observations.
-	lineLimit = 4096
-)
+// The contract's own limit, of parts and of observations.
+const partLimit = 64
 
 //go:embed schema.json
 var schema string
+
+type label = wit_types.Tuple2[string, string]
 
 type settings struct {
 	URL    string            `json:"url"`
@@ -71,16 +71,16 @@ func Run(invocation wellcheck_check_checker.Invocation) wit_types.Result[wellche
 	}
 	report := wellcheck_check_outcome.Report{}
 	for line := range strings.SplitSeq(page, "\n") {
-		// Nearly all lines are of other metrics: looking no further costs a tenth.
-		if !strings.HasPrefix(line, s.Metric) {
+		rest, ours := strings.CutPrefix(line, s.Metric)
+		if !ours || !strings.ContainsAny(rest[:min(len(rest), 1)], "{ \t") {
 			continue
 		}
-		found, err := parse(strings.TrimRight(line, " \t\r"))
+		labels, value, err := parse(rest)
 		if err != nil {
 			return fail(fmt.Sprintf("the answer is not in Prometheus's text format: %v", err))
 		}
-		if found.name == s.Metric && found.has(s.Labels) {
-			add(&report, found, &s)
+		if has(labels, s.Labels) {
+			add(&report, labels, value, &s)
 		}
 	}
 	if len(report.Parts) == 0 {
@@ -90,33 +90,48 @@ func Run(invocation wellcheck_check_checker.Invocation) wit_types.Result[wellche
 }
 
 // add makes a part of the report from one series. The worst comes to stand for all of them.
-func add(report *wellcheck_check_outcome.Report, found *sample, s *settings) {
+func add(report *wellcheck_check_outcome.Report, labels []label, value float64, s *settings) {
 	status := uint8(wellcheck_check_outcome.Status_Pass)
-	if !s.Fail.accepts(found.value) {
+	if !s.Fail.accepts(value) {
 		status = wellcheck_check_outcome.Status_Fail
-	} else if !s.Warn.accepts(found.value) {
+	} else if !s.Warn.accepts(value) {
 		status = wellcheck_check_outcome.Status_Warn
 	}
-	message := fmt.Sprintf("%s is %v%s", found.series, found.value, s.Unit)
+	if report.Message != "" && status <= report.Status && len(report.Parts) == partLimit {
+		return
+	}
+	series := seriesName(s.Metric, labels)
+	message := fmt.Sprintf("%s is %v%s", series, value, s.Unit)
 	if report.Message == "" || status > report.Status {
 		report.Status, report.Message = status, message
 	}
 	if len(report.Parts) == partLimit {
 		return
 	}
-	report.Parts = append(report.Parts, wellcheck_check_outcome.Part{Name: found.series, Status: status, Message: message})
-	if math.IsNaN(found.value) || math.IsInf(found.value, 0) {
+	report.Parts = append(report.Parts, wellcheck_check_outcome.Part{Name: series, Status: status, Message: message})
+	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return
 	}
 	observation := wellcheck_check_outcome.Observation{
-		Name:   observationName(found.name),
-		Value:  found.value,
+		Name:   observationName(s.Metric),
+		Value:  value,
 		Unit:   some(s.Unit),
-		Labels: found.labels,
+		Labels: labels,
 		Warn:   some(s.Warn.text),
 		Fail:   some(s.Fail.text),
 	}
 	report.Observations = append(report.Observations, observation)
+}
+
+func seriesName(metric string, labels []label) string {
+	var texts []string
+	for _, label := range labels {
+		texts = append(texts, fmt.Sprintf("%s=%q", label.F0, label.F1))
+	}
+	if texts == nil {
+		return metric
+	}
+	return metric + "{" + strings.Join(texts, ",") + "}"
 }
 
 // observationName makes a name that the contract takes: Prometheus's may begin with `_` and hold `:`.
@@ -142,42 +157,51 @@ func fault(message string) wit_types.Result[wellcheck_check_outcome.Report, well
 		wellcheck_check_outcome.Fault{Reason: wellcheck_check_outcome.Reason_BadSettings, Message: message})
 }
 
-// A line of the page that is no comment.
-type sample struct {
-	series string // The name with the labels, as it stands on the page.
-	name   string
-	labels []wit_types.Tuple2[string, string]
-	value  float64
-}
+var unescape = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
 
-var (
-	linePattern  = regexp.MustCompile(`^([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(\{(?:[^"}]|"(?:[^"\\]|\\.)*")*\})?\s*(\S+)(?:\s+-?[0-9]+)?$`)
-	labelPattern = regexp.MustCompile(`([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"`)
-	unescape     = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
-)
-
-func parse(line string) (*sample, error) {
-	if len(line) > lineLimit {
-		return nil, fmt.Errorf("a line is longer than %d bytes", lineLimit)
+// parse reads what stands after a metric's name: labels, a value, and perhaps a time.
+func parse(rest string) ([]label, float64, error) {
+	var labels []label
+	if inner, ok := strings.CutPrefix(rest, "{"); ok {
+		for rest = strings.TrimLeft(inner, " ,"); !strings.HasPrefix(rest, "}"); rest = strings.TrimLeft(rest, " ,") {
+			name, quoted, ok := strings.Cut(rest, "=")
+			end := endOfText(strings.TrimLeft(quoted, " "))
+			if !ok || end < 0 {
+				return nil, 0, fmt.Errorf("found `%.100s`, expected labels", rest)
+			}
+			quoted = strings.TrimLeft(quoted, " ")
+			labels = append(labels, label{F0: strings.TrimSpace(name), F1: unescape.Replace(quoted[1:end])})
+			rest = quoted[end+1:]
+		}
+		rest = rest[1:]
 	}
-	parts := linePattern.FindStringSubmatch(line)
-	if parts == nil {
-		return nil, fmt.Errorf("`%.100s`", line)
-	}
-	value, err := strconv.ParseFloat(parts[3], 64)
+	fields := append(strings.Fields(rest), "")
+	value, err := strconv.ParseFloat(fields[0], 64)
 	if err != nil {
-		return nil, fmt.Errorf("`%.100s` is no number", parts[3])
+		return nil, 0, fmt.Errorf("found `%.100s`, expected a number", fields[0])
 	}
-	found := &sample{series: parts[1] + parts[2], name: parts[1], value: value}
-	for _, label := range labelPattern.FindAllStringSubmatch(parts[2], -1) {
-		found.labels = append(found.labels, wit_types.Tuple2[string, string]{F0: label[1], F1: unescape.Replace(label[2])})
-	}
-	return found, nil
+	return labels, value, nil
 }
 
-func (s *sample) has(wanted map[string]string) bool {
+// endOfText gives where the text ends that begins with a quote; -1 where none does.
+func endOfText(text string) int {
+	if !strings.HasPrefix(text, `"`) {
+		return -1
+	}
+	for i := 1; i < len(text); i++ {
+		switch text[i] {
+		case '\\':
+			i++
+		case '"':
+			return i
+		}
+	}
+	return -1
+}
+
+func has(labels []label, wanted map[string]string) bool {
 	have := 0
-	for _, label := range s.labels {
+	for _, label := range labels {
 		if value, ok := wanted[label.F0]; ok && value == label.F1 {
 			have++
 		}

@@ -18,7 +18,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
 
-/// The largest body of an answer that is read unless [`Request::body_limit`] says otherwise.
+/// The largest body of an answer that is read unless [`Request::body_limit`] says otherwise. The
+/// host has a limit of its own, which makes the run a fault.
 pub const BODY_LIMIT: usize = 1 << 20;
 
 /// Why there is no answer, in words for the report: `connection refused`, `no answer in time`.

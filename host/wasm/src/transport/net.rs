@@ -74,10 +74,10 @@ async fn exchange(
         Failure::new(FailureKind::Timeout, message)
     })??;
     Ok(head.map(|incoming| {
-        let limit = Instant::now() + between_bytes;
-        let pause = Box::pin(sleep_until(limit));
+        let pause = Box::pin(sleep_until(deadline));
         let peer = format!("{host}:{port}");
-        Driven { incoming, driver, peer, pause, between_bytes, limit }.boxed_unsync()
+        Driven { incoming, driver, peer, pause, is_waiting: false, between_bytes, deadline }
+            .boxed_unsync()
     }))
 }
 
@@ -87,9 +87,10 @@ struct Driven {
     driver: Driver<Body>,
     peer: String,
     pause: Pin<Box<Sleep>>,
+    /// Whether `pause` runs: only while somebody wants more.
+    is_waiting: bool,
     between_bytes: Duration,
-    /// When the current pause is too long.
-    limit: Instant,
+    deadline: Instant,
 }
 
 impl http_body::Body for Driven {
@@ -109,15 +110,17 @@ impl http_body::Body for Driven {
         }
         match frame {
             Poll::Ready(frame) => {
-                this.limit = Instant::now() + this.between_bytes;
+                this.is_waiting = false;
                 Poll::Ready(frame.map(|frame| frame.map_err(|error| explain(&error, &this.peer))))
             }
             Poll::Pending => {
-                if this.pause.deadline() != this.limit {
-                    this.pause.as_mut().reset(this.limit);
+                if !this.is_waiting {
+                    this.is_waiting = true;
+                    let limit = this.deadline.min(Instant::now() + this.between_bytes);
+                    this.pause.as_mut().reset(limit);
                 }
                 std::task::ready!(this.pause.as_mut().poll(context));
-                let message = format!("the answer's body paused for {:?}", this.between_bytes);
+                let message = format!("timed out while reading the answer of `{}`", this.peer);
                 Poll::Ready(Some(Err(Failure::new(FailureKind::Timeout, message))))
             }
         }

@@ -69,9 +69,11 @@ async fn a_file_that_is_cut_anywhere_is_refused() {
     let sandbox = sandbox();
     let whole = guest().build();
     for cut in 0..whole.len() {
-        let error = crate::support::try_load(&sandbox, whole[..cut].to_vec()).await;
-        let message = error.expect_err("it is cut").message();
-        assert_starts(&message, "validate: ");
+        match crate::support::try_load(&sandbox, whole[..cut].to_vec()).await {
+            Err(error) => assert_starts(&error.message(), "validate: "),
+            // What is missing is the section with the names of things, which is for people.
+            Ok(_) => assert_eq!(whole[cut], 0),
+        }
     }
 }
 
@@ -179,7 +181,6 @@ async fn what_is_switched_off_does_not_compile() {
     let sandbox = sandbox();
     for fields in [
         "(memory i64 1)",
-        "(memory 1)",
         "(func (return_call 0))",
         "(tag)",
         "(type (struct))",
@@ -187,8 +188,10 @@ async fn what_is_switched_off_does_not_compile() {
         "(func (result v128) (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 0)))",
         "(func (result i64 i64) (i64.add128 (i64.const 0) (i64.const 0) (i64.const 0) (i64.const 0)))",
     ] {
-        let problem = load_problem(&sandbox, guest().fields(fields).build()).await;
-        assert_starts(&problem, "compile: ");
+        match crate::support::try_load(&sandbox, guest().fields(fields).build()).await {
+            Ok(_) => panic!("{fields} was compiled"),
+            Err(error) => assert_starts(&error.message(), "compile: "),
+        }
     }
 }
 

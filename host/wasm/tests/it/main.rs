@@ -4,5 +4,7 @@ mod guest;
 mod support;
 
 mod answers;
+mod cache;
+mod http;
 mod limits;
 mod loading;

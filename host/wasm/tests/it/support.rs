@@ -59,7 +59,7 @@ pub(crate) fn invocation() -> Invocation {
 
 pub(crate) fn granted(grants: &[&str]) -> Arc<Grants> {
     let http = grants.iter().map(|grant| HttpGrant::parse(grant).expect("a grant")).collect();
-    Arc::new(Grants { http, ..Grants::default() })
+    Arc::new(Grants { http })
 }
 
 /// Loads and runs a guest once.
