@@ -34,25 +34,35 @@ pub(super) struct Inspect {
     /// Print JSON
     #[arg(long)]
     json: bool,
-    /// Where compiled plugins are kept [default: the user's cache folder]
-    #[arg(long, value_name = "DIR", env = "WELLCHECK_CACHE")]
-    cache: Option<PathBuf>,
+}
+
+/// A plugin and what it costs.
+struct Inspected {
+    plugin: Plugin,
+    compile: Duration,
+    load: Duration,
+    run: PluginRun,
 }
 
 pub(super) fn run(command: Command) -> Ended {
     let Command::Inspect(args) = command;
     let runtime = setup::runtime()?;
-    let (plugin, run) = runtime.block_on(inspect(&args)).or_exit(Exit::DATA)?;
+    let found = runtime.block_on(inspect(&args)).or_exit(Exit::DATA)?;
     runtime.shutdown_background();
-    let text = if args.json { json(&plugin, &run) } else { show(&plugin, &run) };
+    let text = if args.json { json(&found) } else { show(&found) };
     setup::print(&text)?;
     Ok(Exit::DONE)
 }
 
-async fn inspect(args: &Inspect) -> anyhow::Result<(Plugin, PluginRun)> {
-    let plugin = super::run::load(&args.file, args.cache.clone())
-        .await
-        .with_context(|| format!("`{}` is no plugin that can be used", args.file.display()))?;
+/// Loads the file twice, into a cache of its own: once with compiling, once without.
+async fn inspect(args: &Inspect) -> anyhow::Result<Inspected> {
+    let cache = tempfile::tempdir().context("making a folder for compiled code")?;
+    let sandbox = setup::sandbox(Some(cache.path().join("compiled"))).map_err(|f| f.error)?;
+    let load = || super::run::load_into(&sandbox, &args.file);
+    let unusable = || format!("`{}` is no plugin that can be used", args.file.display());
+    let compile = load().await.with_context(unusable)?.timings().compile;
+    let plugin = load().await.with_context(unusable)?;
+    let load = plugin.timings().total();
     let run = plugin
         .run(Invocation {
             check: CheckName::new("inspect")?,
@@ -65,21 +75,15 @@ async fn inspect(args: &Inspect) -> anyhow::Result<(Plugin, PluginRun)> {
             redact: Redactor::default(),
         })
         .await;
-    Ok((plugin, run))
+    Ok(Inspected { plugin, compile, load, run })
 }
 
 fn milliseconds(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1e3)
 }
 
-fn show(plugin: &Plugin, run: &PluginRun) -> String {
+fn show(Inspected { plugin, compile, load, run }: &Inspected) -> String {
     let about = plugin.description();
-    let timings = plugin.timings();
-    let compile = if timings.from_cache {
-        "from the cache".to_owned()
-    } else {
-        milliseconds(timings.compile)
-    };
     let row = |name: &str, text: String| vec![name.to_owned(), text];
     let mut rows = vec![
         row("name", about.name.clone()),
@@ -95,8 +99,8 @@ fn show(plugin: &Plugin, run: &PluginRun) -> String {
                 words => words.join(", "),
             },
         ),
-        row("compile", compile),
-        row("load", milliseconds(timings.total().saturating_sub(timings.compile))),
+        row("compile", milliseconds(*compile)),
+        row("load", milliseconds(*load)),
         row(
             "run",
             format!(
@@ -138,9 +142,8 @@ fn pretty(schema: &str) -> String {
         .unwrap_or_else(|| schema.to_owned())
 }
 
-fn json(plugin: &Plugin, run: &PluginRun) -> String {
+fn json(Inspected { plugin, compile, load, run }: &Inspected) -> String {
     let about = plugin.description();
-    let timings = plugin.timings();
     let schema = about.settings_schema.as_deref().map(serde_json::from_str::<serde_json::Value>);
     let wants: Vec<_> = about
         .wants
@@ -163,9 +166,8 @@ fn json(plugin: &Plugin, run: &PluginRun) -> String {
         "settings_schema": schema.and_then(Result::ok),
         "details": about.details.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         "cost": {
-            "from_cache": timings.from_cache,
-            "compile_ms": ms(timings.compile),
-            "load_ms": ms(timings.total().saturating_sub(timings.compile)),
+            "compile_ms": ms(*compile),
+            "load_ms": ms(*load),
             "run_ms": ms(run.run.duration),
             "run_cpu_ms": ms(run.used.cpu),
             "memory": run.used.memory_peak,

@@ -15,7 +15,7 @@ use wellcheck_core::outcome::{Outcome, Run};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::status::Status;
 use wellcheck_core::units::parse_duration;
-use wellcheck_wasm::Plugin;
+use wellcheck_wasm::{Plugin, Sandbox};
 
 use super::exit::{Ended, Exit, OrExit};
 use super::setup::{self, Where};
@@ -24,6 +24,9 @@ use crate::checks::plugin::PluginChecker;
 use crate::checks::{Checker, RunContext};
 use crate::keeper;
 use crate::plugins::Loaded;
+
+/// How long a load may take without a word.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Run one plugin file or one configured check, once.
 #[derive(Debug, ClapArgs)]
@@ -128,12 +131,24 @@ fn plugin_checker(
 
 /// Loads one file, by the same steps as the server.
 pub(super) async fn load(path: &Path, cache: Option<PathBuf>) -> anyhow::Result<Plugin> {
+    let sandbox = setup::sandbox(cache).map_err(|failure| failure.error)?;
+    load_into(&sandbox, path).await
+}
+
+/// Loads one file into a sandbox; says so when that takes long.
+pub(super) async fn load_into(sandbox: &Sandbox, path: &Path) -> anyhow::Result<Plugin> {
     let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
     // A file that is run by hand may be called anything.
     let name = PluginName::new(&stem).or_else(|_| PluginName::new("plugin"))?;
     let bytes = std::fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-    let sandbox = setup::sandbox(cache).map_err(|failure| failure.error)?;
-    Ok(sandbox.load(name, bytes).await?)
+    let mut loading = std::pin::pin!(sandbox.load(name, bytes));
+    tokio::select! {
+        loaded = &mut loading => return Ok(loaded?),
+        () = tokio::time::sleep(PATIENCE) => {
+            setup::complain(&format!("compiling `{}`; this is done once for each version", path.display()));
+        }
+    }
+    Ok(loading.await?)
 }
 
 /// A check of the configuration.

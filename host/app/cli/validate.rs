@@ -1,13 +1,15 @@
 //! `wellcheck validate`: every problem of the configuration, without running anything of it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use clap::Args as ClapArgs;
-use wellcheck_core::check::What;
+use wellcheck_core::check::{Origin, What};
 use wellcheck_core::config::keys::{Key, SECTIONS};
 use wellcheck_core::config::{Problem, Problems, Severity};
 
-use super::exit::{Ended, Exit, OrExit};
+use super::exit::{Ended, Exit, Failure};
+use super::run::load_into;
 use super::setup::{self, Where};
 use crate::checks::KINDS;
 use crate::keeper;
@@ -60,48 +62,48 @@ pub(super) fn run(args: &Args) -> Ended {
 }
 
 /// Settings that do not fit the plugins in the folder.
-fn misfits(
-    registry: &Registry,
-    dir: &Path,
-    args: &Args,
-) -> Result<Vec<Problem>, super::exit::Failure> {
+fn misfits(registry: &Registry, dir: &Path, args: &Args) -> Result<Vec<Problem>, Failure> {
     let mut problems = Problems::default();
+    let uses = registry.config.checks.iter().filter_map(|spec| match &spec.what {
+        What::Plugin { plugin, settings, .. } => Some((plugin.clone(), (spec, settings))),
+        What::Builtin { .. } => None,
+    });
+    let mut plugins: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (plugin, check) in uses {
+        plugins.entry(plugin).or_default().push(check);
+    }
+    if plugins.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sandbox = setup::sandbox(args.places.cache.clone())?;
     let runtime = setup::runtime()?;
-    runtime.block_on(async {
-        for spec in &registry.config.checks {
-            let What::Plugin { plugin, settings, .. } = &spec.what else { continue };
-            let path = dir.join(format!("{plugin}.wasm"));
-            if !path.exists() {
-                problems.warning(
-                    &spec.place,
-                    format!(
-                        "check `{}` names plugin `{plugin}`, but there is no file `{}`",
-                        spec.name,
-                        path.display()
-                    ),
-                );
-                continue;
-            }
-            match super::run::load(&path, args.places.cache.clone()).await {
-                Err(error) => {
-                    problems.warning(&spec.place, format!("check `{}`: {error:#}", spec.name))
+    for (plugin, checks) in plugins {
+        let path = dir.join(format!("{plugin}.wasm"));
+        let loaded = if path.exists() {
+            runtime.block_on(load_into(&sandbox, &path)).map_err(|error| format!("{error:#}"))
+        } else {
+            Err(format!("there is no file `{}`", path.display()))
+        };
+        for (spec, settings) in checks {
+            let misfits = match &loaded {
+                Err(why) => {
+                    problems.warning(&spec.place, format!("check `{}` cannot run: {why}", spec.name));
+                    continue;
                 }
-                Ok(loaded) => {
-                    for why in loaded.check_settings(settings).err().unwrap_or_default() {
-                        problems.error(
-                            &spec.place,
-                            format!(
-                                "the settings of check `{}` do not fit plugin `{plugin}`: {why}",
-                                spec.name
-                            ),
-                        );
-                    }
+                Ok(loaded) => loaded.check_settings(settings).err().unwrap_or_default(),
+            };
+            for why in misfits {
+                let name = &spec.name;
+                let message = format!("the settings of check `{name}` do not fit plugin `{plugin}`: {why}");
+                match spec.origin {
+                    Origin::Configured => problems.error(&spec.place, message),
+                    Origin::Sidecar | Origin::Dropped => problems.warning(&spec.place, message),
                 }
             }
         }
-    });
+    }
     runtime.shutdown_background();
-    Ok::<_, anyhow::Error>(problems.sorted()).or_exit(Exit::BUG)
+    Ok(problems.sorted())
 }
 
 /// Every key with its meaning, default and example; the kinds' too.
