@@ -66,8 +66,8 @@ impl Listing {
                 ));
             }
         }
-        // Sorted, so that the same folder always gives the same answer.
-        names.sort();
+        // Sorted, so that the same folder always gives the same answer; `x.wasm` before `x.WASM`.
+        names.sort_by_key(|name| (!name.ends_with(".wasm"), name.clone()));
         for name in names.iter().filter(|name| name.to_ascii_lowercase().ends_with(".wasm")) {
             if let Err(note) = listing.add(name) {
                 notes.push(note);

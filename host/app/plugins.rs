@@ -258,6 +258,9 @@ async fn load(
             .map_err(|error| format!("reading the file: {error}"))??
     };
     let plugin = sandbox.load(name.clone(), bytes).await.map_err(|error| error.message())?;
+    for note in &plugin.timings().notes {
+        tracing::warn!(plugin = %name, "{note}");
+    }
     let loaded = Loaded::new(plugin);
     for user in users.iter().take(TRIALS) {
         trial(&loaded, user).await?;

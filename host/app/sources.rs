@@ -101,7 +101,8 @@ impl Places {
 /// As problems name it: relative to the current folder where it is below it.
 fn shown(path: &Path) -> Arc<str> {
     let current = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(current).unwrap_or(path).to_string_lossy().into()
+    let path = path.strip_prefix(current).unwrap_or(path);
+    path.strip_prefix(".").unwrap_or(path).to_string_lossy().into()
 }
 
 /// Editors keep their own files beside the ones they edit.

@@ -18,35 +18,37 @@ pub fn status(checks: &[Arc<CheckState>]) -> Status {
     worst(checks.iter().filter(|check| check.counts()).map(|check| check.state))
 }
 
-/// One line about a selection of checks: `2 of 5 checks are not healthy: a (fail: refused), ...`.
+/// One line about a selection of checks: `2 of 5 checks do not pass: a (fail: refused), ...`.
 pub fn summary(checks: &[Arc<CheckState>]) -> String {
     const NAMED: usize = 10;
-    let count = |n: usize| if n == 1 { "1 check".to_owned() } else { format!("{n} checks") };
-    let off: Vec<&Arc<CheckState>> =
-        checks.iter().filter(|check| check.counts() && check.state != Status::Pass).collect();
     if checks.is_empty() {
         return "there is nothing to check".to_owned();
     }
-    if off.is_empty() {
-        return match checks.len() {
-            1 => "the check passes".to_owned(),
-            n => format!("all {n} checks pass"),
-        };
-    }
-    let names: Vec<String> = off
-        .iter()
-        .take(NAMED)
-        .map(|check| match check.reason() {
-            Some(reason) => format!("{} ({}: {reason})", check.spec.name, check.state),
-            None => format!("{} ({})", check.spec.name, check.state),
-        })
-        .collect();
+    let (counted, others): (Vec<_>, Vec<_>) = checks.iter().partition(|check| check.counts());
+    let off: Vec<_> = counted.iter().filter(|check| check.state != Status::Pass).collect();
+    let named = off.iter().take(NAMED).map(|check| match check.reason() {
+        Some(reason) => format!("{} ({}: {reason})", check.spec.name, check.state),
+        None => format!("{} ({})", check.spec.name, check.state),
+    });
+    let named = named.collect::<Vec<_>>().join(", ");
     let more = match off.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let verb = if off.len() == 1 { "does" } else { "do" };
-    format!("{} of {} {verb} not pass: {}{more}", off.len(), count(checks.len()), names.join(", "))
+    let uncounted = match others.len() {
+        0 => String::new(),
+        1 => "; 1 plugin that nobody configured has not run".to_owned(),
+        n => format!("; {n} plugins that nobody configured have not run"),
+    };
+    let text = match (off.len(), counted.len()) {
+        (0, 0) => "no check counts yet".to_owned(),
+        (0, 1) => "the check passes".to_owned(),
+        (0, n) => format!("all {n} checks pass"),
+        (1, 1) => format!("the check does not pass: {named}"),
+        (1, n) => format!("1 of {n} checks does not pass: {named}"),
+        (off, n) => format!("{off} of {n} checks do not pass: {named}{more}"),
+    };
+    format!("{text}{uncounted}")
 }
 
 #[cfg(test)]

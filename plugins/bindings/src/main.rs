@@ -14,7 +14,7 @@ fn main() -> Result<()> {
         anyhow::bail!("usage: bindings WIT WORLD FOLDER");
     };
     // Some of WASI's own files name what only exists with a feature.
-    let mut resolve = Resolve { all_features: true, ..Resolve::default() };
+    let mut resolve = Resolve::default();
     let (package, _) = resolve.push_path(wit)?;
     let world = resolve.select_world(&[package], Some(world))?;
     let mut files = Files::default();
