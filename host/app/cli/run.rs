@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Exit codes: 0 pass, 1 warn, 2 fail, 3 unknown (the check itself is at fault, or the \
-arguments are wrong).\n\nExamples:\n  wellcheck run plugins/deadlines.wasm --settings '{\"deadlines\": []}'\n  \
+arguments are wrong).\n\nExamples:\n  wellcheck run plugins/deadlines.wasm --settings '{\"deadlines\": [{\"name\": \"tax\", \"date\": \"2030-01-31\"}]}'\n  \
 wellcheck run plugins/json-number.wasm --settings @settings.json --grant http=https://api.example.com\n  wellcheck run shop --config wellcheck.toml"
 )]
 pub(super) struct Args {

@@ -1,5 +1,6 @@
 //! `wellcheck status`: a running server's checks as a table.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -56,14 +57,18 @@ pub(super) fn run(args: &Args) -> Ended {
         }
         // A server that is being restarted comes back.
         let text = text.unwrap_or_else(|failure| format!("{:#}\n", failure.error));
-        setup::print(&format!("\u{1b}[2J\u{1b}[H{text}"))?;
+        // A terminal shows it in place; whatever reads a pipe gets one table after the other.
+        let before = if std::io::stdout().is_terminal() { "\u{1b}[2J\u{1b}[H" } else { "" };
+        setup::print(&format!("{before}{text}"))?;
         wait()?;
     }
 }
 
 fn wait() -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.context("starting a timer").or_exit(Exit::BUG)?.block_on(tokio::time::sleep(WATCH));
+    let runtime = runtime.context("starting a timer").or_exit(Exit::BUG)?;
+    // Inside of the block: a timer is made where the runtime is known.
+    runtime.block_on(async { tokio::time::sleep(WATCH).await });
     Ok(())
 }
 

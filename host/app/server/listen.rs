@@ -128,7 +128,6 @@ async fn connection(stream: TcpStream, app: Arc<App>, mut stopped: watch::Receiv
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
-        .pipeline_flush(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {

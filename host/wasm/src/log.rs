@@ -93,27 +93,34 @@ impl LogBuffer {
         lines
     }
 
-    /// What the guest said last on stderr: a panic's message, or the last line.
+    /// What the guest said last on stderr: an exception, a panic's message, or the last line.
     pub(crate) fn last_words(&mut self, redact: &Redactor) -> Option<String> {
         self.close();
         let said: Vec<&[u8]> = (self.lines.iter())
             .filter(|(stream, line)| *stream == Stream::Err && !line.trim_ascii().is_empty())
-            .map(|(_, line)| line.trim_ascii())
+            .map(|(_, line)| line.trim_ascii_end())
             .filter(|line| !line.starts_with(b"note: "))
             .collect();
-        let last = *said.last()?;
-        // Rust prints the place of a panic and its message on lines of their own.
-        let place = said.len().checked_sub(2).map(|before| said[before]);
-        if let Some(place) = place.filter(|line| is_panic(line) && line.ends_with(b":")) {
-            let at = find(place, b"panicked at ").unwrap_or(0);
-            return Some(format!("{} {}", shown(&place[at..], redact), shown(last, redact)));
+        // Python's interpreter panics over an exception, which says more.
+        if let Some(at) = said.iter().rposition(|line| line.starts_with(TRACEBACK)) {
+            let exception = said[at + 1..].iter().find(|line| !line.starts_with(b" "));
+            return exception.map(|line| shown(line, redact));
         }
-        Some(shown(last, redact))
+        // Rust prints the place of a panic and its message on lines of their own.
+        if let Some(at) = said.iter().rposition(|line| is_panic(line)) {
+            let place = &said[at][find(said[at], PANIC).unwrap_or(0)..];
+            let words = [&[place], &said[at + 1..]].concat().join(&b' ');
+            return Some(shown(&words, redact));
+        }
+        said.last().map(|line| shown(line.trim_ascii(), redact))
     }
 }
 
+const TRACEBACK: &[u8] = b"Traceback (most recent call last)";
+const PANIC: &[u8] = b"panicked at ";
+
 fn is_panic(line: &[u8]) -> bool {
-    line.starts_with(b"thread '") && find(line, b"panicked at ").is_some()
+    line.starts_with(b"thread '") && find(line, PANIC).is_some()
 }
 
 fn find(text: &[u8], part: &[u8]) -> Option<usize> {
@@ -248,8 +255,26 @@ mod tests {
         assert_eq!(words.as_deref(), Some("panicked at src/lib.rs:4:5: boom"));
 
         let mut log = LogBuffer::new(1000);
-        log.write(Stream::Err, b"Traceback:\n  File x\nValueError: bad");
-        assert_eq!(log.last_words(&Redactor::default()).as_deref(), Some("ValueError: bad"));
+        log.write(
+            Stream::Err,
+            b"Traceback (most recent call last):\n  File x\nKeyError: 'a'\n\nthread '<unnamed>' (1) panicked at src/lib.rs:1:2:\nPython threw\n",
+        );
+        assert_eq!(log.last_words(&Redactor::default()).as_deref(), Some("KeyError: 'a'"));
+
+        let mut log = LogBuffer::new(1000);
+        log.write(
+            Stream::Err,
+            b"thread '<unnamed>' (1) panicked at src/lib.rs:1:2:\nFailed: Value(\n\"boom\",\n)\n",
+        );
+        let words = log.last_words(&Redactor::default());
+        assert_eq!(
+            words.as_deref(),
+            Some("panicked at src/lib.rs:1:2: Failed: Value( \"boom\", )")
+        );
+
+        let mut log = LogBuffer::new(1000);
+        log.write(Stream::Err, b"one\n  two");
+        assert_eq!(log.last_words(&Redactor::default()).as_deref(), Some("two"));
         assert_eq!(LogBuffer::new(10).last_words(&Redactor::default()), None);
     }
 }

@@ -95,8 +95,9 @@ async fn cpu_is_limited() {
 async fn wall_time_is_limited() {
     let mut options = options(this());
     options.load.compile_wall = Duration::from_millis(300);
+    let bomb = bomb();
     let began = Instant::now();
-    let problem = problem(options, bomb()).await;
+    let problem = problem(options, bomb).await;
     assert_eq!(problem, "compile: compiling it takes longer than 300ms");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

@@ -21,7 +21,7 @@ use wellcheck_wasm::{
 };
 
 use crate::guest::{Guest, guest};
-use crate::support::{assert_fault, granted, invocation, load, options, report};
+use crate::support::{assert_fault, fault, granted, invocation, load, options, report};
 
 /// Error codes of `wasi:http`, as `$fetch` returns them.
 const DNS_ERROR: f64 = 1001.0;
@@ -170,6 +170,8 @@ enum Scripted {
     Never,
     /// A body without end.
     Endless,
+    /// A defect of ours.
+    Panic,
 }
 
 impl Transport for Script {
@@ -200,6 +202,7 @@ impl Transport for Script {
                 }
                 Scripted::Fail(kind) => Err(Failure::new(kind, "as scripted")),
                 Scripted::Never => std::future::pending().await,
+                Scripted::Panic => panic!("as scripted"),
                 Scripted::Endless => answer(200, Chunks(vec![b'x'; 8 * KIB].into()).boxed_unsync()),
             }
         })
@@ -363,6 +366,23 @@ async fn timeouts_of_the_guest_are_clamped() {
         assert!(found <= expected && found + Duration::from_millis(500) >= expected, "{found:?}");
         assert!(found >= Duration::from_millis(1));
     }
+}
+
+#[tokio::test]
+async fn a_panic_of_the_host_is_a_fault_of_one_run() {
+    let script = Arc::new(Script::default());
+    let answers = [Scripted::Panic, Scripted::Answer(200, Bytes::new())];
+    script.answers.lock().expect("no panic").extend(answers);
+    let options = SandboxOptions { transport: script, workers: 1, ..options() };
+    let sandbox = Sandbox::new(options).expect("a sandbox");
+    let plugin = load(&sandbox, &fetcher(0, "a.example.com", "")).await;
+    let invocation = with_grants(&["http://a.example.com"]);
+    let broken = plugin.run(invocation.clone()).await;
+    let fault = fault(&broken);
+    assert_eq!(fault.reason, FaultReason::Internal);
+    assert!(fault.message.starts_with("the host panicked during the run: "), "{}", fault.message);
+    assert_eq!(code(&plugin.run(invocation).await), 200.0);
+    assert_eq!((sandbox.slots().taken, sandbox.slots().pooled), (0, Some([0; 4])));
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ async fn an_endless_loop_ends_at_the_cpu_budget() {
 
 #[tokio::test]
 async fn the_budget_covers_start_functions() {
-    // It loads, since only a run finds the clock at 1: `describe` would spin as well.
+    // The first instance is made for `describe`.
     let done = load_problem(&sandbox(), guest().start("(loop (br 0))").build()).await;
     assert_eq!(done, format!("describe: `describe` ended in a fault (timeout): {OVER_BUDGET}"));
 }

@@ -1,0 +1,343 @@
+//! Every format over the states that matter, as snapshots: what goes over the wire, to the byte.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use wellcheck_core::check::{CheckSpec, Origin, Thresholds, Timing, What};
+use wellcheck_core::config::tree::Place;
+use wellcheck_core::config::{Problem, Severity};
+use wellcheck_core::format::{FORMATS, Format, Selection, api};
+use wellcheck_core::grant::Grants;
+use wellcheck_core::id::{CheckName, PluginName};
+use wellcheck_core::outcome::{
+    Answer, FailReason, Fault, FaultReason, Observation, Outcome, Part, Report, Run, RunLog,
+};
+use wellcheck_core::snapshot::{
+    CheckState, Configuration, Facts, Held, Last, Newest, PluginFacts, PluginState, Setup, Snapshot,
+};
+use wellcheck_core::status::Status;
+use wellcheck_core::time::WallTime;
+
+use crate::support::redact::check_snapshot;
+
+/// 2023-11-14T22:13:20Z, and milliseconds after it.
+const fn at(ms: i64) -> WallTime {
+    WallTime(1_700_000_000_000 + ms)
+}
+
+fn plugin() -> Arc<PluginFacts> {
+    Arc::new(PluginFacts {
+        name: "queue".to_owned(),
+        own_name: "queue-depth".to_owned(),
+        version: "1.2.3".to_owned(),
+        summary: "counts".to_owned(),
+        digest: "d".repeat(64),
+        size: 1234,
+        line: "0.1".to_owned(),
+    })
+}
+
+/// A check that has not run.
+fn check(name: &str, origin: Origin) -> CheckState {
+    let spec = CheckSpec {
+        name: CheckName::new(name).expect("a name"),
+        title: None,
+        tags: Vec::new(),
+        timing: Timing::default(),
+        thresholds: Thresholds::default(),
+        on_fault: Status::Unknown,
+        what: What::Plugin {
+            plugin: PluginName::new("queue").expect("a name"),
+            settings: serde_json::json!({}),
+            grants: Grants::default(),
+        },
+        origin,
+        place: Place::file("wellcheck.toml"),
+        refused: None,
+    };
+    CheckState {
+        spec: Arc::new(spec),
+        facts: Arc::new(Facts { target: None, port: 0, plugin: Some(plugin()) }),
+        state: Status::Unknown,
+        since: at(0),
+        row: 0,
+        last: None,
+        held: None,
+    }
+}
+
+/// A check whose last run had this outcome.
+fn ran(name: &str, outcome: Outcome) -> CheckState {
+    let state = outcome.status();
+    let run = Run { outcome, duration: Duration::from_micros(1_234_567), log: RunLog::default() };
+    let last = Some(Arc::new(Last { run, at: at(500) }));
+    CheckState { state, last, ..check(name, Origin::Configured) }
+}
+
+fn answered(name: &str, status: Answer, message: &str) -> CheckState {
+    ran(name, Outcome::Answered(Report::new(status, message)))
+}
+
+fn held(name: &str, reason: FaultReason, message: &str) -> CheckState {
+    let held = Some(Held { reason, message: message.to_owned() });
+    CheckState { held, ..check(name, Origin::Dropped) }
+}
+
+fn snapshot(mut checks: Vec<CheckState>, setup: Setup) -> Snapshot {
+    checks.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+    Snapshot {
+        at: at(1000),
+        started: at(-5000),
+        checks: checks.into_iter().map(Arc::new).collect(),
+        setup: Arc::new(setup),
+    }
+}
+
+fn applied() -> Configuration {
+    Configuration { read: at(-4000), applied: true, problems: Vec::new() }
+}
+
+fn setup() -> Setup {
+    Setup { configuration: applied(), ..Setup::default() }
+}
+
+fn troubled() -> Setup {
+    let place = Place { file: "wellcheck.toml".into(), line: 3, column: 7 };
+    let problem = Problem { severity: Severity::Error, place, message: "unknown key".to_owned() };
+    let state = |name: &str, running, newest| PluginState { name: name.to_owned(), running, newest };
+    Setup {
+        configuration: Configuration { read: at(0), applied: false, problems: vec![problem] },
+        plugins: vec![
+            state("big", None, Newest::Loading("the plugin is being compiled".to_owned())),
+            state("broken", Some(plugin()), Newest::Broken("read: the file is empty".to_owned())),
+            state("new", None, Newest::Broken("validate: no component".to_owned())),
+            state("queue", Some(plugin()), Newest::Running),
+        ],
+        notes: vec!["the file `X.wasm` is not used: \"quoted\" and <b>\u{1f600}</b>".to_owned()],
+        starting: 1,
+    }
+}
+
+fn full() -> CheckState {
+    let observation = |queue: &str, value| Observation {
+        labels: vec![("queue".to_owned(), queue.to_owned())],
+        warn: Some("500".to_owned()),
+        fail: Some("~:1000".to_owned()),
+        ..Observation::new("depth", value, "")
+    };
+    let part = |name: &str, status, message: &str| Part {
+        name: name.to_owned(),
+        status,
+        message: message.to_owned(),
+    };
+    let report = Report {
+        observations: vec![
+            observation("orders", 501.0),
+            Observation::seconds("response-time", Duration::from_micros(1500)),
+            observation("mails", 0.25),
+        ],
+        parts: vec![
+            part("orders", Answer::Warn, "501 messages"),
+            part("mails", Answer::Pass, "a \"quoted\" text"),
+        ],
+        details: vec![("server".to_owned(), "nginx/1.22".to_owned())],
+        ..Report::new(Answer::Warn, "orders: 501 messages")
+    };
+    let log = RunLog {
+        lines: vec!["a line".to_owned()],
+        flags: vec!["2 observations were left out".to_owned()],
+    };
+    let state = ran("queue", Outcome::Answered(report));
+    let mut spec = (*state.spec).clone();
+    spec.title = Some("The \"queue\"".to_owned());
+    spec.tags = vec!["core".to_owned(), "mq".to_owned()];
+    let last = state.last.as_deref().expect("it ran").clone();
+    let last = Last { run: Run { log, ..last.run }, ..last };
+    let facts = Facts {
+        target: Some("http://10.0.0.7:15672/api".to_owned()),
+        port: 15672,
+        plugin: Some(plugin()),
+    };
+    CheckState {
+        spec: Arc::new(spec),
+        facts: Arc::new(facts),
+        last: Some(Arc::new(last)),
+        row: 2,
+        ..state
+    }
+}
+
+/// Every state that a format must be able to show.
+fn states() -> BTreeMap<&'static str, Snapshot> {
+    let fault = |reason, message: &str| Outcome::Faulted(Fault::new(reason, message));
+    let refused = Report::fail(FailReason::Refused, "connection to `10.0.0.5:5432` refused");
+    BTreeMap::from([
+        ("empty", snapshot(Vec::new(), setup())),
+        (
+            "pass",
+            snapshot(
+                vec![answered("a", Answer::Pass, "fine"), answered("b", Answer::Pass, "")],
+                setup(),
+            ),
+        ),
+        (
+            "warn",
+            snapshot(
+                vec![answered("a", Answer::Pass, "fine"), answered("b", Answer::Warn, "half full")],
+                setup(),
+            ),
+        ),
+        (
+            "fail",
+            snapshot(
+                vec![
+                    answered("a", Answer::Pass, "fine"),
+                    ran("db", Outcome::Answered(refused)),
+                    answered("c", Answer::Warn, "half full"),
+                ],
+                setup(),
+            ),
+        ),
+        (
+            "fault",
+            snapshot(
+                vec![
+                    ran("loop", fault(FaultReason::Timeout, "CPU budget of 250ms used up")),
+                    ran("net", fault(FaultReason::Denied, "no grant for `http://10.0.0.1:80`")),
+                ],
+                setup(),
+            ),
+        ),
+        ("pending", snapshot(vec![check("a", Origin::Configured)], setup())),
+        (
+            "held",
+            snapshot(
+                vec![
+                    held("big", FaultReason::Compiling, "the plugin is being compiled"),
+                    held("broken", FaultReason::Load, "read: the file is empty"),
+                    answered("good", Answer::Pass, "fine"),
+                ],
+                troubled(),
+            ),
+        ),
+        ("full", snapshot(vec![full()], setup())),
+    ])
+}
+
+/// The body as people read it: one value a line where it is JSON.
+fn shown(format: &dyn Format, body: &[u8]) -> String {
+    if format.media_type().contains("json") {
+        let value: Value = serde_json::from_slice(body).expect("valid JSON");
+        let pretty = serde_json::to_string_pretty(&value).expect("JSON");
+        // The order of keys and the absence of blanks are a part of the wire format.
+        format!("{}\n\n{}", String::from_utf8_lossy(body), pretty)
+    } else {
+        String::from_utf8(body.to_vec()).expect("UTF-8")
+    }
+}
+
+fn redacted(text: &str) -> String {
+    text.replace(
+        concat!("\"releaseId\":\"", env!("CARGO_PKG_VERSION")),
+        "\"releaseId\":\"[version]",
+    )
+    .replace(
+        concat!("\"releaseId\": \"", env!("CARGO_PKG_VERSION")),
+        "\"releaseId\": \"[version]",
+    )
+    .replace(concat!("\"version\":\"", env!("CARGO_PKG_VERSION")), "\"version\":\"[version]")
+    .replace(concat!("\"version\": \"", env!("CARGO_PKG_VERSION")), "\"version\": \"[version]")
+}
+
+#[test]
+fn every_format_has_a_snapshot_of_every_state() {
+    for format in FORMATS {
+        let mut text = String::new();
+        for (name, snapshot) in &states() {
+            let all = Selection::all(snapshot);
+            let body = shown(*format, &format.render(&all));
+            text += &format!("── {name}: {} ──\n{body}\n\n", format.code(&all));
+            if let ([one], "full" | "pending") = (&snapshot.checks[..], *name) {
+                let one = Selection::one(snapshot, one);
+                let body = shown(*format, &format.render(&one));
+                text += &format!("── {name}, one check: {} ──\n{body}\n\n", format.code(&one));
+            }
+        }
+        let name = format.name().replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        check_snapshot(&format!("format_{name}"), &redacted(&text));
+    }
+}
+
+#[test]
+fn the_json_api_has_a_snapshot_of_every_state() {
+    let pretty = |body: &[u8]| {
+        let value: Value = serde_json::from_slice(body).expect("valid JSON");
+        serde_json::to_string_pretty(&value).expect("JSON")
+    };
+    let mut text = String::new();
+    for (name, snapshot) in &states() {
+        text += &format!("── {name}: list ──\n{}\n\n", pretty(&api::list(snapshot)));
+        if ["full", "fault", "held"].contains(name) {
+            for check in &snapshot.checks {
+                text += &format!("── {name}: detail ──\n{}\n\n", pretty(&api::detail(check)));
+            }
+        }
+        if ["empty", "held"].contains(name) {
+            text += &format!("── {name}: status ──\n{}\n\n", pretty(&api::status(snapshot)));
+        }
+    }
+    check_snapshot("api", &redacted(&text));
+}
+
+#[test]
+fn codes_and_words_of_the_formats_agree_on_what_is_healthy() {
+    for (name, snapshot) in &states() {
+        let selection = Selection::all(snapshot);
+        let healthy = selection.status().is_healthy();
+        for format in FORMATS {
+            let code = format.code(&selection);
+            // Genesis has no healthy warning.
+            let strict = format.name() == "genesis" && *name == "warn" || *name == "full" && format.name() == "genesis";
+            assert_eq!(code, if healthy && !strict { 200 } else { 503 }, "{name}: {}", format.name());
+        }
+        let body: Value = serde_json::from_slice(&FORMATS[0].render(&selection)).expect("JSON");
+        assert_eq!(body["status"] != "fail", healthy, "{name}");
+    }
+}
+
+#[test]
+fn a_thousand_checks_are_all_there_in_their_order() {
+    let checks: Vec<CheckState> = (0..1000)
+        .map(|n| {
+            let status = [Answer::Pass, Answer::Warn, Answer::Fail][n % 3];
+            answered(&format!("check-{n:04}"), status, &format!("message {n}"))
+        })
+        .collect();
+    let snapshot = snapshot(checks, setup());
+    let selection = Selection::all(&snapshot);
+    for format in FORMATS {
+        let body = String::from_utf8(format.render(&selection)).expect("UTF-8");
+        for n in [0, 1, 500, 999] {
+            assert!(body.contains(&format!("check-{n:04}")), "{}: {n}", format.name());
+            assert!(body.contains(&format!("message {n}")) || n % 3 == 0, "{}: {n}", format.name());
+        }
+        assert_eq!(format.code(&selection), 503);
+    }
+    let health: Value = serde_json::from_slice(&FORMATS[0].render(&selection)).expect("JSON");
+    let names: Vec<&String> = health["checks"].as_object().expect("an object").keys().collect();
+    assert_eq!(names.len(), 1000);
+    assert!(names.is_sorted());
+    let output = health["output"].as_str().expect("a line");
+    assert!(output.starts_with("666 of 1000 checks do not pass: "), "{output}");
+    assert!(output.ends_with(" and 656 more"), "{output}");
+    let genesis: Value = serde_json::from_slice(&FORMATS[1].render(&selection)).expect("JSON");
+    assert_eq!(genesis.as_array().map(Vec::len), Some(1000));
+    let text = String::from_utf8(FORMATS[2].render(&selection)).expect("UTF-8");
+    assert_eq!(text.lines().count(), 1001);
+    let states: Vec<&str> = text.lines().skip(1).map(|line| &line[..4]).collect();
+    assert!(states[..333].iter().all(|state| *state == "fail"), "worst first");
+    let list: Value = serde_json::from_slice(&api::list(&snapshot)).expect("JSON");
+    assert_eq!(list["checks"].as_array().map(Vec::len), Some(1000));
+}

@@ -1,0 +1,21 @@
+//! The real binary, driven from outside on loopback: a module per topic.
+//!
+//! Every test has its own folder, server and targets; nothing waits for a fixed time, and nothing
+//! leaves this machine. What talks to a server in life talks to that server here: nginx.
+
+#![expect(clippy::print_stderr, reason = "measured values and the logs of failed tests")]
+
+mod support;
+
+mod cases;
+mod cli;
+mod configuration;
+mod endpoint;
+mod examples;
+mod formats;
+mod grants;
+mod http_check;
+mod limits;
+mod main_job;
+mod schedule;
+mod tidy;
