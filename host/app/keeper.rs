@@ -20,7 +20,7 @@ use crate::checks::Tools;
 use crate::clock::Clock;
 use crate::folder::Listing;
 use crate::plugins::{Finished, Plugins, Quiet};
-use crate::registry::Registry;
+use crate::registry::{Builtin, Registry};
 use crate::scheduler;
 use crate::sources::{Fingerprint, Places, SystemLookup};
 
@@ -122,14 +122,11 @@ fn read_listed(places: &Places, tools: &Tools, listing: &Listing) -> Result<Firs
 
 /// Makes everything that the texts ask for.
 fn check(sources: Sources, tools: &Tools) -> Result<First, Vec<Problem>> {
-    let (config, mut problems) = config::load(&sources, &SystemLookup { base: tools.base.clone() });
-    let registry = config.and_then(|config| {
-        let (registry, found) = Registry::new(config, tools);
-        problems.extend(found);
-        registry
-    });
-    match registry {
-        Some(registry) => Ok(First { registry, problems, sources }),
+    let mut builtin = Builtin::new(tools);
+    let lookup = SystemLookup { base: tools.base.clone() };
+    let (config, problems) = config::load(&sources, &lookup, &mut builtin);
+    match config {
+        Some(config) => Ok(First { registry: Registry::new(config, builtin), problems, sources }),
         None => Err(problems),
     }
 }

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use wellcheck_core::check::{CheckSpec, Origin, What};
-use wellcheck_core::config::{Config, Problem, Problems};
+use wellcheck_core::config::tree::{Table, Text};
+use wellcheck_core::config::{Config, Kinds, Problem, Problems};
 use wellcheck_core::grant::Grants;
 use wellcheck_core::id::{CheckName, PluginName};
 use wellcheck_core::outcome::FaultReason;
@@ -55,23 +56,38 @@ pub(crate) enum Version {
     Plugin(String),
 }
 
+/// Makes the checkers of the built-in kinds while the configuration is read.
+pub(crate) struct Builtin<'a> {
+    tools: &'a Tools,
+    checkers: BTreeMap<CheckName, Arc<dyn Checker>>,
+}
+
+impl<'a> Builtin<'a> {
+    /// None yet.
+    pub(crate) fn new(tools: &'a Tools) -> Self {
+        Self { tools, checkers: BTreeMap::new() }
+    }
+}
+
+impl Kinds for Builtin<'_> {
+    fn read(
+        &mut self,
+        what: &str,
+        name: Option<&CheckName>,
+        kind: &Text,
+        settings: &Table,
+        problems: &mut Problems,
+    ) {
+        let checker = crate::checks::parse(what, kind, settings.clone(), self.tools, problems);
+        self.checkers.extend(name.cloned().zip(checker));
+    }
+}
+
 impl Registry {
-    /// Makes the checkers of the built-in kinds. Returns nothing if any of them cannot be made.
-    pub(crate) fn new(config: Config, tools: &Tools) -> (Option<Self>, Vec<Problem>) {
-        let mut problems = Problems::default();
-        let mut builtin = BTreeMap::new();
-        for spec in &config.checks {
-            if let What::Builtin { kind, settings } = &spec.what {
-                let checker =
-                    crate::checks::parse(&spec.name, kind, settings.clone(), tools, &mut problems);
-                builtin.extend(checker.map(|checker| (spec.name.clone(), checker)));
-            }
-        }
-        problems.rewrite(|message| config.redactor.apply_to(message));
-        let refused = problems.has_errors();
+    /// Joins a configuration with the checkers that were made while it was read.
+    pub(crate) fn new(config: Config, builtin: Builtin<'_>) -> Self {
         let specs = config.checks.iter().cloned().map(Arc::new).collect();
-        let registry = (!refused).then_some(Self { config, specs, builtin });
-        (registry, problems.sorted())
+        Self { config, specs, builtin: builtin.checkers }
     }
 
     /// The checker of a built-in check.
@@ -120,7 +136,7 @@ impl Registry {
         let runner = match (&spec.refused, &spec.what) {
             (Some(why), _) => held(FaultReason::BadSettings, why.clone()),
             (None, What::Builtin { .. }) => {
-                let checker = self.builtin.get(&spec.name).expect("made by `new` for every one");
+                let checker = self.builtin.get(&spec.name).expect("made while it was read");
                 Runner::Ready(Arc::clone(checker), Version::Builtin)
             }
             (None, What::Plugin { plugin, settings, grants }) => {

@@ -69,7 +69,9 @@ fn every_kind_is_documented_and_tested() {
         let ended = finish(command().current_dir(dir.path()).arg("validate"), "").expect(0);
         assert_eq!((ended.out.as_str(), ended.err.as_str()), ("valid: 1 checks\n", ""), "{name}");
         let case = folders().iter().any(|folder| {
-            folder.file_name().is_some_and(|f| f.to_string_lossy().starts_with(&format!("kind-{name}")))
+            folder
+                .file_name()
+                .is_some_and(|f| f.to_string_lossy().starts_with(&format!("kind-{name}")))
         });
         assert!(case, "`{name}` has no case `tests/cases/config/kind-{name}*`");
         let test = root().join(format!("tests/e2e/{name}_check.rs"));
@@ -111,7 +113,11 @@ fn every_documented_key_is_read() {
         let mut program = command();
         program.current_dir(dir.path()).arg("validate").env("API_TOKEN", "x");
         let ended = finish(&mut program, "");
-        assert!(!ended.err.contains("unknown key"), "`{key}` is documented and not read: {}", ended.err);
+        assert!(
+            !ended.err.contains("unknown key"),
+            "`{key}` is documented and not read: {}",
+            ended.err
+        );
         assert!(!ended.err.contains("not valid TOML"), "`{key}`: {config}{}", ended.err);
     }
 }

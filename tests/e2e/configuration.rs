@@ -31,6 +31,8 @@ const FOUND: &[(&str, &str)] = &[
     ("wellcheck.toml:2:10: error: ", "`here` is no address with a port"),
     ("wellcheck.toml:4:1: error: ", "did you mean `interval`?"),
     ("wellcheck.toml:6:8: error: ", "`Shop` is not a name"),
+    ("wellcheck.toml:7:8: error: ", "unknown kind `htttp` in check `Shop` (known kinds: "),
+    ("wellcheck.toml:11:7: error: ", "`ftp://api` has the scheme `ftp`"),
     ("wellcheck.toml:12:11: error: ", "`timeout` of check `api` is \"5 parsecs\""),
 ];
 
@@ -47,6 +49,7 @@ fn check_problems(ended: &Ended) {
         let line = ended.err.lines().find(|line| line.starts_with(place));
         assert!(line.is_some_and(|line| line.contains(says)), "`{place}`: {}", ended.err);
     }
+    assert_eq!(ended.err.matches(": error: ").count(), FOUND.len(), "{}", ended.err);
 }
 
 #[test]
@@ -56,7 +59,10 @@ fn mistakes_are_all_reported_at_once_with_their_places() {
     check_problems(&run_in(dir.path(), &["serve", "--listen", "127.0.0.1:0"]));
     let json = run_in(dir.path(), &["validate", "--json"]).expect(65).json();
     assert_eq!(json["valid"], false);
-    assert_eq!((&json["problems"][0]["line"], &json["problems"][0]["column"]), (&json!(2), &json!(10)));
+    assert_eq!(
+        (&json["problems"][0]["line"], &json["problems"][0]["column"]),
+        (&json!(2), &json!(10))
+    );
 }
 
 #[test]
@@ -110,13 +116,17 @@ fn a_refused_reload_leaves_the_old_configuration_running_and_every_place_says_so
     assert_eq!(host.get("/health").code, 200);
     let ready = host.get("/readyz?verbose");
     assert_eq!(ready.code, 200, "what runs is ready");
-    assert!(ready.body.contains("warn: the configuration on disk was refused at "), "{}", ready.body);
+    assert!(
+        ready.body.contains("warn: the configuration on disk was refused at "),
+        "{}",
+        ready.body
+    );
     let status = host.json("/api/v1/status")["configuration"].clone();
     assert_eq!(status["applied"], false);
     let problem = &status["problems"][0];
     assert_eq!((&problem["line"], &problem["column"]), (&json!(5), &json!(1)));
     assert!(problem["message"].as_str().is_some_and(|m| m.contains("did you mean `interval`?")));
-    assert!(host.log().contains("configuration refused; the one before it goes on"));
+    host.until_logged("configuration refused; the one before it goes on");
 
     host.configure(&check("b", &target));
     host.until_state("b", "pass");
@@ -196,7 +206,8 @@ fn tokens() -> String {
 
 #[track_caller]
 fn reload(host: &Host, authorization: Option<&str>) -> (u16, Answer) {
-    let headers: Vec<(&str, &str)> = authorization.map(|a| ("Authorization", a)).into_iter().collect();
+    let headers: Vec<(&str, &str)> =
+        authorization.map(|a| ("Authorization", a)).into_iter().collect();
     let answer = host.ask("POST", "/-/reload", &headers);
     (answer.code, answer)
 }
@@ -383,7 +394,8 @@ fn secrets_reach_their_target_and_no_text_of_ours() {
 
     // A refused configuration: its problems quote what stands there.
     let config = std::fs::read_to_string(host.dir().join("wellcheck.toml")).expect("readable");
-    let refused = config + "[[check]]\nname = \"${CANARY}\"\nkind = \"${FILED}\"\nurl = \"${CANARY}\"\n\
+    let refused = config
+        + "[[check]]\nname = \"${CANARY}\"\nkind = \"${FILED}\"\nurl = \"${CANARY}\"\n\
         timeout = \"${FILED}\"\nmethod = \"${CANARY}\"\nhttp-version = \"${FILED}\"\ntls-ca = \"${FILED}\"\n\
         expect-body-matches = \"(${FILED}\"\nproxy = \"${CANARY}\"\n";
     host.configure(&refused);

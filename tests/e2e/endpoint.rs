@@ -7,6 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use wellcheck_core::format::FORMATS;
 
+use crate::support::guests;
 use crate::support::host::{Host, host};
 use crate::support::http::{self, Answer};
 use crate::support::target;
@@ -131,6 +132,22 @@ const READ: &[&str] = &[
 ];
 
 #[test]
+fn documented_routes_are_served() {
+    let host = start(false);
+    let source = std::fs::read_to_string(guests::root().join("host/app/server/mod.rs"));
+    let source = source.expect("the module with the table of routes");
+    let rows = source.lines().filter(|line| line.starts_with("//! | `"));
+    let cells = rows.filter_map(|line| line.split('|').nth(1));
+    let words = cells.flat_map(|cell| cell.split('`').filter(|text| text.contains('/')));
+    let routes: Vec<&str> = words.map(|text| text.rsplit(' ').next().unwrap_or(text)).collect();
+    assert!(routes.len() >= READ.len(), "{routes:?}");
+    for route in routes {
+        let answer = host.get(&route.replace("{check}", "good"));
+        assert_ne!(answer.code, 404, "{route}");
+    }
+}
+
+#[test]
 fn other_methods_are_405_with_what_is_allowed() {
     let host = start(false);
     for path in READ {
@@ -178,7 +195,8 @@ fn genesis_has_exactly_its_four_keys_in_their_order() {
     );
     assert_eq!(host.get("/health?format=genesis").body, answer.body);
     let target = target::http().status(200).start();
-    let config = format!("[[check]]\nname = \"web\"\nkind = \"http\"\nurl = \"{}\"\n", target.url("/"));
+    let config =
+        format!("[[check]]\nname = \"web\"\nkind = \"http\"\nurl = \"{}\"\n", target.url("/"));
     let host = crate::support::host::host().config(&config).start();
     host.until_state("web", "pass");
     let answer = host.get("/health/status");
@@ -186,7 +204,9 @@ fn genesis_has_exactly_its_four_keys_in_their_order() {
     assert_eq!(answer.code, 200);
     assert_eq!(
         answer.body,
-        format!(r#"[{{"PROCESS_NAME":"web","STATUS":"UP","MESSAGE":";answered 200 OK","PORT":{port}}}]"#)
+        format!(
+            r#"[{{"PROCESS_NAME":"web","STATUS":"UP","MESSAGE":";answered 200 OK","PORT":{port}}}]"#
+        )
     );
 }
 
@@ -224,7 +244,8 @@ fn probes_leave_out_what_is_excluded_and_warn_of_what_is_not_there() {
 
 #[test]
 fn readyz_waits_for_the_plugins_that_were_there_at_the_start() {
-    let host = host().plugin("big", &crate::support::guests::example("login-flow")).own_cache().start();
+    let host =
+        host().plugin("big", &crate::support::guests::example("login-flow")).own_cache().start();
     let answer = host.until_code("/readyz", 500);
     assert!(answer.body.contains("[-]plugins failed: reason withheld\n"), "{}", answer.body);
     assert!(answer.body.ends_with("readyz check failed\n"), "{}", answer.body);
@@ -295,8 +316,11 @@ fn a_huge_head_is_431_and_garbage_is_400() {
     let raw = format!("GET /health HTTP/1.1\r\nHost: x\r\n{many}\r\n");
     let bytes = http::raw(host.address, raw.as_bytes()).expect("an answer");
     assert!(bytes.starts_with(b"HTTP/1.1 431 "), "{}", String::from_utf8_lossy(&bytes));
-    for garbage in ["\x16\x03\x01\x02\x00", "hello\r\n\r\n", "GET /health\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
-        let bytes = http::raw(host.address, format!("{garbage}\r\n\r\n").as_bytes()).expect("an end");
+    for garbage in
+        ["\x16\x03\x01\x02\x00", "hello\r\n\r\n", "GET /health\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"]
+    {
+        let bytes =
+            http::raw(host.address, format!("{garbage}\r\n\r\n").as_bytes()).expect("an end");
         let text = String::from_utf8_lossy(&bytes).into_owned();
         assert!(text.starts_with("HTTP/1.1 400 "), "{garbage:?}: {text}");
     }
@@ -307,7 +331,8 @@ fn a_huge_head_is_431_and_garbage_is_400() {
 fn pipelined_requests_are_answered_in_their_order() {
     let host = start(false);
     let paths = ["/livez", "/health/good", "/nowhere", "/health/status", "/livez"];
-    let mut raw: String = paths.iter().map(|p| format!("GET {p} HTTP/1.1\r\nHost: x\r\n\r\n")).collect();
+    let mut raw: String =
+        paths.iter().map(|p| format!("GET {p} HTTP/1.1\r\nHost: x\r\n\r\n")).collect();
     raw += "GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let bytes = http::raw(host.address, raw.as_bytes()).expect("answers");
     let mut rest = &bytes[..];
@@ -356,7 +381,7 @@ fn ends_well(signal: Signal) {
     let status = host.ended();
     assert_eq!(status.code(), Some(0));
     assert!(http::connect(host.address).is_err(), "nobody listens any more");
-    assert!(host.log().contains("stopped"), "{}", host.log());
+    host.until_logged("stopped");
 }
 
 #[test]
@@ -377,13 +402,14 @@ fn a_connection_that_never_ends_is_cut_off_when_the_drain_is_over() {
     host.get("/livez");
     host.signal(Signal::TERM);
     assert_eq!(host.ended().code(), Some(0));
-    assert!(host.log().contains("connections were still open"), "{}", host.log());
+    host.until_logged("connections were still open");
 }
 
 #[test]
 fn hanging_checks_do_not_hold_up_the_end() {
     let silent = target::http().silent().start();
-    let config = format!("[[check]]\nname = \"a\"\nkind = \"http\"\nurl = \"{}\"\n", silent.url("/"));
+    let config =
+        format!("[[check]]\nname = \"a\"\nkind = \"http\"\nurl = \"{}\"\n", silent.url("/"));
     let mut host = host().config(&config).start();
     crate::support::wait::until("the target is being asked", || {
         if silent.count() > 0 { Ok(()) } else { Err("not yet".to_owned()) }

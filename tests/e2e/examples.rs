@@ -37,7 +37,10 @@ fn check_refused(example: &str, settings: &str, says: &[&str]) {
     host.until_ready();
     let found = host.until("check", "held", |check| check["reason"] == "bad-settings");
     let message = found["message"].as_str().expect("a message");
-    assert!(message.starts_with(&format!("the settings do not fit plugin `{example}`: ")), "{message}");
+    assert!(
+        message.starts_with(&format!("the settings do not fit plugin `{example}`: ")),
+        "{message}"
+    );
     for says in says {
         assert!(message.contains(says), "`{says}` is not in: {message}");
     }
@@ -165,7 +168,12 @@ fn login_flow_refuses_settings_that_make_no_sense() {
     check_refused(
         "login-flow",
         "url = 7, encoding = \"xml\"",
-        &["/url: found a number", "/encoding: ", "`login-url` is missing", "`credentials` is missing"],
+        &[
+            "/url: found a number",
+            "/encoding: ",
+            "`login-url` is missing",
+            "`credentials` is missing",
+        ],
     );
 }
 

@@ -314,7 +314,8 @@ fn a_proxy_is_used_only_when_configured() {
 #[test]
 fn every_run_opens_a_new_connection() {
     let target = target::http().status(200).header("Connection", "keep-alive").start();
-    let config = check("a", &target.url("/"), "").replace("\"1s\"", "\"100ms\"").replace("700ms", "100ms");
+    let config =
+        check("a", &target.url("/"), "").replace("\"1s\"", "\"100ms\"").replace("700ms", "100ms");
     let host = host().config(&config).start();
     for _ in 0..3 {
         assert_eq!(host.next_run("a")["state"], "pass");

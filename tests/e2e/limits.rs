@@ -20,23 +20,19 @@ struct Beside {
     check: Value,
 }
 
-/// Runs a guest twice at least, and sees that nothing else notices.
+/// Runs a guest, and sees that nothing else notices.
 #[track_caller]
 fn beside(guest: &str, settings: &str) -> Beside {
     let config = format!(
-        "[defaults]\ninterval = \"200ms\"\n\
-         [[check]]\nname = \"guest\"\nplugin = \"{guest}\"\ninterval = \"1s\"\ntimeout = \"1s\"\nsettings = {{ {settings} }}\n\
-         [[check]]\nname = \"steady\"\nplugin = \"minimal\"\n"
+        "[[check]]\nname = \"guest\"\nplugin = \"{guest}\"\ninterval = \"3s\"\ntimeout = \"3s\"\nsettings = {{ {settings} }}\n\
+         [[check]]\nname = \"steady\"\nplugin = \"minimal\"\ninterval = \"200ms\"\n"
     );
     let host = host().config(&config).guest("minimal").guest(guest).start();
-    host.until_state("steady", "pass");
-    host.until_run("guest");
-    let check = until("the guest runs again, and the endpoint answers at once all the while", || {
+    let check = until("the guest has run, and the endpoint answers at once all the while", || {
         let asked = Instant::now();
         let check = host.check("guest");
         assert!(asked.elapsed() < ANSWERED, "the endpoint took {:?}", asked.elapsed());
-        let again = check["row"].as_u64() > Some(0) || check["last_run"] != check["since"];
-        if again { Ok(check) } else { Err(check.to_string()) }
+        if check["outcome"].is_object() { Ok(check) } else { Err(check.to_string()) }
     });
     for _ in 0..2 {
         assert_eq!(host.next_run("steady")["state"], "pass", "another check notices");
@@ -256,7 +252,11 @@ fn print() {
     assert!(bytes <= 80 * 1024, "{bytes} bytes are kept");
     let text = guest.check["outcome"].to_string();
     assert!(text.contains("second"), "{}", &text[..text.len().min(500)]);
-    assert!(!text.contains("\\u001b") && !text.contains('\u{1b}'), "{}", &text[..text.len().min(500)]);
+    assert!(
+        !text.contains("\\u001b") && !text.contains('\u{1b}'),
+        "{}",
+        &text[..text.len().min(500)]
+    );
 }
 
 #[test]
@@ -298,7 +298,9 @@ fn wrong_world() {
 #[test]
 fn many_that_spin_do_not_delay_the_endpoint() {
     let spinning: String = (0..6)
-        .map(|n| format!("[[check]]\nname = \"spin-{n}\"\nplugin = \"spin\"\ninterval = \"300ms\"\n"))
+        .map(|n| {
+            format!("[[check]]\nname = \"spin-{n}\"\nplugin = \"spin\"\ninterval = \"300ms\"\n")
+        })
         .collect();
     let config = format!(
         "{spinning}[[check]]\nname = \"steady\"\nplugin = \"minimal\"\ninterval = \"200ms\"\n"

@@ -90,10 +90,27 @@ fn another_version_written_over_the_old_one_runs() {
     host.until_version("x", "1.0.0");
 }
 
+#[test]
+fn another_version_keeps_the_state_of_its_check() {
+    let host = host()
+        .config("[[check]]\nname = \"x\"\nplugin = \"x\"\n")
+        .plugin("x", &guest("minimal"))
+        .start();
+    let before = host.until_version("x", "1.0.0");
+    host.replace("plugins/x.wasm", guest("echo"));
+    let after = host.until("x", "a run of the new version", |check| {
+        check["plugin"]["version"] == "1.2.3" && check["last_run"] != before["last_run"]
+    });
+    assert_eq!((&after["state"], &after["since"]), (&before["state"], &before["since"]));
+    let log = host.until_logged("check=x from=");
+    assert_eq!(log.matches("check=x from=").count(), 1, "no transition by a new version");
+}
+
 /// What is written over a running plugin, and what `/health` says of it.
 fn breakages() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let good = guest("echo");
-    let random: Vec<u8> = (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let random: Vec<u8> =
+        (0..4096_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
     vec![
         ("truncated", good[..good.len() / 2].to_vec(), "the file is incomplete"),
         ("wrong world", guest("wrong-world"), "exports no `wellcheck:check/checker`"),
@@ -122,7 +139,10 @@ fn a_broken_version_leaves_the_old_one_running_and_health_says_what_is_wrong() {
         assert_eq!(host.get("/health").code, 200, "{how}");
         let status = host.json("/api/v1/status");
         assert_eq!(status["plugins"][0]["newest"], "broken", "{how}");
-        assert!(status["plugins"][0]["problem"].as_str().is_some_and(|p| p.contains(says)), "{how}");
+        assert!(
+            status["plugins"][0]["problem"].as_str().is_some_and(|p| p.contains(says)),
+            "{how}"
+        );
     }
     host.replace("plugins/x.wasm", guest("minimal"));
     host.until_version("x", "1.0.0");
@@ -198,7 +218,9 @@ fn a_sidecar_with_mistakes_holds_only_its_own_check() {
     let problems = host.json("/api/v1/status")["configuration"]["problems"].clone();
     assert_eq!(problems[0]["file"], "plugins/echo.toml");
     assert_eq!(problems[0]["line"], 1);
-    assert!(problems[0]["message"].as_str().is_some_and(|m| m.contains("did you mean `interval`?")));
+    assert!(
+        problems[0]["message"].as_str().is_some_and(|m| m.contains("did you mean `interval`?"))
+    );
     host.write("plugins/echo.toml", "interval = \"1s\"\n");
     host.until_state("echo", "pass");
 }
@@ -210,10 +232,8 @@ fn granting(target: &str) -> String {
 #[test]
 fn a_sidecar_cannot_grant_itself_anything() {
     let target = crate::support::target::http().status(204).start();
-    let host = host()
-        .guest("http-get")
-        .file("plugins/http-get.toml", granting(&target.url("")))
-        .start();
+    let host =
+        host().guest("http-get").file("plugins/http-get.toml", granting(&target.url(""))).start();
     let check = host.until("http-get", "held", |check| check["reason"] == "bad-settings");
     assert_eq!(check["state"], "unknown");
     let problems = host.json("/api/v1/status")["configuration"]["problems"].to_string();
@@ -226,7 +246,8 @@ fn a_sidecar_cannot_grant_itself_anything() {
 fn a_sidecar_grants_within_what_the_configuration_allows_sidecars() {
     let target = crate::support::target::http().status(204).start();
     let port = target.address.port();
-    let allowed = format!("[plugins]\nsidecar-grants = {{ http = \"http://127.0.0.0/8:{port}\" }}\n");
+    let allowed =
+        format!("[plugins]\nsidecar-grants = {{ http = \"http://127.0.0.0/8:{port}\" }}\n");
     let host = host()
         .config(&allowed)
         .guest("http-get")

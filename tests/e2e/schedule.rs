@@ -20,7 +20,10 @@ fn check(name: &str, target: &Target, keys: &str) -> String {
 fn the_first_outcome_decides_whatever_the_threshold() {
     let down = target::http().status(503).start();
     let host = host()
-        .config(&check("a", &down, "failure-threshold = 100\nsuccess-threshold = 100").replace("50ms", "1h"))
+        .config(
+            &check("a", &down, "failure-threshold = 100\nsuccess-threshold = 100")
+                .replace("50ms", "1h"),
+        )
         .start();
     let found = host.until_run("a");
     assert_eq!(found["state"], "fail");
@@ -42,7 +45,9 @@ fn a_check_fails_only_after_its_threshold() {
     let host = host().config(&check("a", &target, "failure-threshold = 3")).start();
     host.until_state("a", "pass");
     // Two failures, then it works again: nothing has changed.
-    until("five requests", || if target.count() >= 5 { Ok(()) } else { Err(target.count().to_string()) });
+    until("five requests", || {
+        if target.count() >= 5 { Ok(()) } else { Err(target.count().to_string()) }
+    });
     let found = host.next_run("a");
     assert_eq!((&found["state"], &found["row"]), (&"pass".into(), &0.into()), "{found}");
     let since = found["since"].clone();
@@ -145,7 +150,9 @@ fn runs_of_one_check_never_overlap() {
     let target = target::http().status(200).delay(Duration::from_millis(120)).start();
     // Longer than the interval: points that are missed are skipped.
     let host = host().config(&check("a", &target, "").replace("50ms", "130ms")).start();
-    until("ten requests", || if target.count() >= 10 { Ok(()) } else { Err(target.count().to_string()) });
+    until("ten requests", || {
+        if target.count() >= 10 { Ok(()) } else { Err(target.count().to_string()) }
+    });
     assert_eq!(target.most_at_once(), 1);
     let sleeper = "[[check]]\nname = \"b\"\nplugin = \"sleep\"\ninterval = \"100ms\"\nsettings = { ms = 90 }\n";
     host.write("plugins/sleep.wasm", crate::support::guests::guest("sleep"));
@@ -157,11 +164,12 @@ fn runs_of_one_check_never_overlap() {
 #[test]
 fn checks_of_one_interval_are_spread_over_it() {
     let target = target::http().status(200).start();
-    let config: String = (0..20)
-        .map(|n| check(&format!("check-{n}"), &target, "").replace("50ms", "1s"))
-        .collect();
+    let config: String =
+        (0..20).map(|n| check(&format!("check-{n}"), &target, "").replace("50ms", "1s")).collect();
     let host = host().config(&config).start();
-    until("five rounds", || if target.count() >= 100 { Ok(()) } else { Err(target.count().to_string()) });
+    until("five rounds", || {
+        if target.count() >= 100 { Ok(()) } else { Err(target.count().to_string()) }
+    });
     let list = host.json("/api/v1/checks");
     let millis: BTreeSet<String> = list["checks"]
         .as_array()
@@ -195,7 +203,7 @@ fn a_reload_keeps_the_state_of_checks_that_stay_the_same() {
     assert_eq!(since(&host, "kept"), kept_before);
     assert_ne!(since(&host, "changed"), changed_before);
     assert_eq!(host.check("kept")["title"], "Kept");
-    let log = host.log();
+    let log = host.until_logged("check=kept from=");
     assert_eq!(log.matches("check=kept from=").count(), 1, "no transition by a reload:\n{log}");
 }
 
@@ -208,6 +216,8 @@ fn another_interval_takes_effect_and_keeps_the_state() {
     let before = since(&host, "a");
     assert_eq!(target.count(), 1);
     host.configure(&config);
-    until("it runs often", || if target.count() > 5 { Ok(()) } else { Err(target.count().to_string()) });
+    until("it runs often", || {
+        if target.count() > 5 { Ok(()) } else { Err(target.count().to_string()) }
+    });
     assert_eq!(since(&host, "a"), before);
 }

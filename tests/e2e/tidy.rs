@@ -91,7 +91,8 @@ fn one_module_reads_the_wall_clock_and_only_the_command_line_names_anyhow() {
 
 #[test]
 fn the_core_does_no_input_and_output() {
-    for word in ["std::fs", "std::net::Tcp", "std::env", "tokio", "Instant::now", "SystemTime::now"] {
+    for word in ["std::fs", "std::net::Tcp", "std::env", "tokio", "Instant::now", "SystemTime::now"]
+    {
         let core: Vec<String> = sources(&["host/core/src"])
             .into_iter()
             .filter(|(_, text)| {

@@ -104,7 +104,7 @@ impl Tools {
 
 /// Makes a checker of a built-in kind from the keys that are not common to all checks.
 pub(crate) fn parse(
-    check: &CheckName,
+    what: &str,
     kind: &Text,
     settings: Table,
     tools: &Tools,
@@ -114,10 +114,10 @@ pub(crate) fn parse(
         let names = KINDS.iter().map(|k| k.name()).chain(["plugin"]);
         let list = known("kinds", kind.shown(), names);
         let shown = kind.shown().escape_debug();
-        problems.error(&kind.place, format!("unknown kind `{shown}` in check `{check}` {list}"));
+        problems.error(&kind.place, format!("unknown kind `{shown}` in {what} {list}"));
         return None;
     };
-    let mut reader = Reader::new(format!("check `{check}`"), settings, found.keys());
+    let mut reader = Reader::new(what, settings, found.keys());
     let checker = found.parse(&mut reader, tools, problems);
     reader.finish(COMMON, problems);
     checker

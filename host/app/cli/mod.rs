@@ -1,7 +1,7 @@
 //! The command line: one enum, one file per subcommand.
 //!
 //! The only modules that write to standard output and name `anyhow`. To add a subcommand: a file
-//! here with its arguments and a `run`, a line in [`Command`], and its help in the snapshots.
+//! here with its arguments and a `run`, a line in `Command`, and its help in the snapshots.
 
 mod check_url;
 mod compile;

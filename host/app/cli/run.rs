@@ -185,7 +185,8 @@ async fn configured(args: &Args) -> anyhow::Result<Ready> {
         What::Builtin { .. } => registry.builtin(&spec.name).context("the check has no checker")?,
         What::Plugin { plugin, settings, grants } => {
             let path = places.plugins.join(format!("{plugin}.wasm"));
-            let loaded = load(&path, args.places.cache.clone()).await?;
+            let cache = setup::cache(args.places.cache.clone(), &registry.config, &places);
+            let loaded = load(&path, cache).await?;
             plugin_checker(loaded, settings, grants, &redactor)?
         }
     };

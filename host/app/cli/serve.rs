@@ -1,7 +1,6 @@
 //! `wellcheck serve`: the main job.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -13,12 +12,11 @@ use wellcheck_core::limits::LoadLimits;
 use super::exit::{Ended, Exit, Failure, OrExit};
 use super::setup::{self, Logs, Where};
 use crate::clock::Clock;
-use crate::keeper::{self, First, Keeper};
+use crate::keeper::{self, Keeper};
 use crate::plugins::Plugins;
 use crate::published::Shared;
 use crate::scheduler::Scheduler;
 use crate::server::{App, Draining, Listener};
-use crate::sources::Places;
 
 /// File descriptors that runs leave for connections, files and the rest.
 const RESERVED_FILES: u64 = 512;
@@ -61,7 +59,7 @@ pub(super) fn run(args: Args) -> Ended {
     setup::complain_about(&first.problems);
     let server = first.registry.config.server.clone();
     let listen = args.listen.unwrap_or(server.listen);
-    let sandbox = setup::sandbox(args.places.cache.or_else(|| cache(&first, &places)))?;
+    let sandbox = setup::sandbox(setup::cache(args.places.cache, &first.registry.config, &places))?;
     let runtime = setup::runtime()?;
     runtime.block_on(async {
         let listener = Listener::bind(listen, server.max_connections)
@@ -90,13 +88,6 @@ pub(super) fn run(args: Args) -> Ended {
     // Runs and loads that are under way have nobody left to tell.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(Exit::DONE)
-}
-
-/// `[plugins] cache`, relative to the configuration file.
-fn cache(first: &First, places: &Places) -> Option<PathBuf> {
-    let cache = first.registry.config.plugins.cache.as_ref()?;
-    let base = places.main.as_ref()?.parent()?;
-    Some(base.join(cache))
 }
 
 /// A folder that is not there is made; if that cannot be, health says so.
@@ -155,7 +146,10 @@ fn ended_by_signal() -> Result<impl Future<Output = ()>, Failure> {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
             }
-            #[expect(clippy::disallowed_methods, reason = "asked for twice: whoever asks does not want to wait")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "asked for twice: whoever asks does not want to wait"
+            )]
             std::process::exit(130);
         });
     })

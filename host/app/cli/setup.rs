@@ -10,7 +10,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use wellcheck_core::config::Problem;
+use wellcheck_core::config::{Config, Problem};
 use wellcheck_net::http::Client;
 use wellcheck_net::{Resolver, Tls};
 use wellcheck_wasm::{Compiler, NetTransport, Sandbox, SandboxOptions};
@@ -66,6 +66,14 @@ fn base(main: Option<&Path>) -> PathBuf {
         Some(parent) if parent != Path::new("") => parent.to_owned(),
         _ => PathBuf::from("."),
     }
+}
+
+/// `--cache`, or else `[plugins] cache`, relative to the configuration file.
+pub(super) fn cache(told: Option<PathBuf>, config: &Config, places: &Places) -> Option<PathBuf> {
+    told.or_else(|| {
+        let cache = config.plugins.cache.as_ref()?;
+        Some(places.main.as_ref()?.parent()?.join(cache))
+    })
 }
 
 /// The folder for compiled plugins: as told, or the user's.

@@ -1,7 +1,6 @@
 //! `wellcheck validate`: every problem of the configuration, without running anything of it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use clap::Args as ClapArgs;
 use wellcheck_core::check::{Origin, What};
@@ -14,6 +13,7 @@ use super::setup::{self, Where};
 use crate::checks::KINDS;
 use crate::keeper;
 use crate::registry::Registry;
+use crate::sources::Places;
 
 /// Look for problems in the configuration.
 #[derive(Debug, ClapArgs)]
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Args) -> Ended {
     let (checks, problems) = match keeper::read(&places, &tools) {
         Ok(first) => {
             let mut problems = first.problems;
-            problems.extend(misfits(&first.registry, &places.plugins, args)?);
+            problems.extend(misfits(&first.registry, &places, args)?);
             (Some(first.registry.config.checks.len()), problems)
         }
         Err(problems) => (None, problems),
@@ -62,7 +62,7 @@ pub(super) fn run(args: &Args) -> Ended {
 }
 
 /// Settings that do not fit the plugins in the folder.
-fn misfits(registry: &Registry, dir: &Path, args: &Args) -> Result<Vec<Problem>, Failure> {
+fn misfits(registry: &Registry, places: &Places, args: &Args) -> Result<Vec<Problem>, Failure> {
     let mut problems = Problems::default();
     let uses = registry.config.checks.iter().filter_map(|spec| match &spec.what {
         What::Plugin { plugin, settings, .. } => Some((plugin.clone(), (spec, settings))),
@@ -75,10 +75,11 @@ fn misfits(registry: &Registry, dir: &Path, args: &Args) -> Result<Vec<Problem>,
     if plugins.is_empty() {
         return Ok(Vec::new());
     }
-    let sandbox = setup::sandbox(args.places.cache.clone())?;
+    let sandbox =
+        setup::sandbox(setup::cache(args.places.cache.clone(), &registry.config, places))?;
     let runtime = setup::runtime()?;
     for (plugin, checks) in plugins {
-        let path = dir.join(format!("{plugin}.wasm"));
+        let path = places.plugins.join(format!("{plugin}.wasm"));
         let loaded = if path.exists() {
             runtime.block_on(load_into(&sandbox, &path)).map_err(|error| format!("{error:#}"))
         } else {
@@ -87,14 +88,16 @@ fn misfits(registry: &Registry, dir: &Path, args: &Args) -> Result<Vec<Problem>,
         for (spec, settings) in checks {
             let misfits = match &loaded {
                 Err(why) => {
-                    problems.warning(&spec.place, format!("check `{}` cannot run: {why}", spec.name));
+                    problems
+                        .warning(&spec.place, format!("check `{}` cannot run: {why}", spec.name));
                     continue;
                 }
                 Ok(loaded) => loaded.check_settings(settings).err().unwrap_or_default(),
             };
             for why in misfits {
                 let name = &spec.name;
-                let message = format!("the settings of check `{name}` do not fit plugin `{plugin}`: {why}");
+                let message =
+                    format!("the settings of check `{name}` do not fit plugin `{plugin}`: {why}");
                 match spec.origin {
                     Origin::Configured => problems.error(&spec.place, message),
                     Origin::Sidecar | Origin::Dropped => problems.warning(&spec.place, message),

@@ -30,7 +30,7 @@ pub struct RunLimits {
     pub requests: u32,
     /// Outgoing HTTP requests at once. 6.
     pub concurrent_requests: u32,
-    /// Bytes of one HTTP response body. 1 MiB.
+    /// Bytes of one HTTP body, of a request or of a response. 1 MiB.
     pub response_bytes: usize,
     /// Bytes that are kept of what the guest prints. 64 KiB.
     pub log_bytes: usize,

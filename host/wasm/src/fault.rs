@@ -122,6 +122,8 @@ fn cpu(limits: &RunLimits) -> Fault {
 
 /// The run was still under way when its wall time was over.
 pub(crate) fn of_wall_time(timeout: Duration) -> Fault {
+    // What is left of a check's timeout is a crooked number; it is shown as it was meant.
+    let timeout = Duration::from_millis(timeout.as_nanos().div_ceil(1_000_000) as u64);
     Fault::new(FaultReason::Timeout, format!("wall time of {timeout:?} used up"))
 }
 

@@ -232,12 +232,7 @@ impl Host {
 
     /// Waits until a check is as `wanted`, and returns it.
     #[track_caller]
-    pub(crate) fn until(
-        &self,
-        name: &str,
-        what: &str,
-        wanted: impl Fn(&Value) -> bool,
-    ) -> Value {
+    pub(crate) fn until(&self, name: &str, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         until(&format!("check `{name}`: {what}"), || {
             let check = self.check(name);
             if wanted(&check) { Ok(check) } else { Err(check.to_string()) }

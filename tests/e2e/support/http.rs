@@ -77,14 +77,17 @@ pub(crate) fn request(
     headers: &[(&str, &str)],
     body: &str,
 ) -> std::io::Result<Answer> {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
-    for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
-    }
+    let mut lines = vec![
+        format!("{method} {path} HTTP/1.1"),
+        format!("Host: {address}"),
+        "Connection: close".to_owned(),
+    ];
+    lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
     if !body.is_empty() {
-        head += &format!("Content-Length: {}\r\n", body.len());
+        lines.push(format!("Content-Length: {}", body.len()));
     }
-    let bytes = raw(address, format!("{head}\r\n{body}").as_bytes())?;
+    let text = format!("{}\r\n\r\n{body}", lines.join("\r\n"));
+    let bytes = raw(address, text.as_bytes())?;
     Answer::take(&mut &bytes[..], method == "HEAD")
         .ok_or_else(|| std::io::Error::other(format!("no answer in {} bytes", bytes.len())))
 }

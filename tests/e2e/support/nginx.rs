@@ -135,7 +135,12 @@ impl Drop for Nginx {
         }
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("── nginx on {} ──\n{}{}──", self.address, log(self.dir.path()), self.access_log());
+            eprintln!(
+                "── nginx on {} ──\n{}{}──",
+                self.address,
+                log(self.dir.path()),
+                self.access_log()
+            );
         }
     }
 }

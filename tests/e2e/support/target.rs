@@ -281,9 +281,8 @@ impl Answer {
             self.status,
             self.body.len()
         );
-        for (name, value) in &self.headers {
-            text += &format!("{name}: {value}\r\n");
-        }
+        let headers = self.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+        text.extend(headers);
         (text + "\r\n" + &self.body).into_bytes()
     }
 }

@@ -214,7 +214,8 @@ fn headers(reader: &mut Reader, problems: &mut Problems) -> HeaderMap {
 fn tls(reader: &mut Reader, tools: &Tools, problems: &mut Problems) -> Option<Tls> {
     let verify = reader.boolean("tls-verify", problems).unwrap_or(true);
     let server_name = reader.text("tls-server-name", problems).map(|text| text.value);
-    let place = reader.place_of("tls-ca");
+    let ca_place = reader.place_of("tls-ca");
+    let name_place = reader.place_of("tls-server-name");
     let had_ca = reader.has("tls-ca");
     let ca = reader.parsed("tls-ca", problems, |text| {
         let path = tools.base.join(&text.value);
@@ -227,7 +228,7 @@ fn tls(reader: &mut Reader, tools: &Tools, problems: &mut Problems) -> Option<Tl
     }
     if !verify && ca.is_some() {
         problems.warning(
-            &place,
+            &ca_place,
             format!("`tls-ca` of {} has no effect beside `tls-verify = false`", reader.what()),
         );
     }
@@ -244,7 +245,8 @@ fn tls(reader: &mut Reader, tools: &Tools, problems: &mut Problems) -> Option<Tl
     match Tls::new(TlsOptions { trust, identity: None, server_name }) {
         Ok(tls) => Some(tls),
         Err(error) => {
-            problems.error(&place, format!("TLS settings of {}: {error}", reader.what()));
+            let place = if had_ca { &ca_place } else { &name_place };
+            problems.error(place, format!("TLS settings of {}: {error}", reader.what()));
             None
         }
     }

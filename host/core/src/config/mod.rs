@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use crate::check::CheckSpec;
 use crate::grant::Grants;
-use crate::id::PluginName;
+use crate::id::{CheckName, PluginName};
 use crate::redact::Redactor;
 
 pub use problem::{Problem, Problems, Severity};
@@ -55,6 +55,21 @@ pub struct Sources {
     pub sidecars: Vec<(PluginName, SourceFile)>,
     /// The plugin files that are there, by name.
     pub plugins: Vec<PluginName>,
+}
+
+/// Reads the keys of built-in kinds, which the core does not know. Asked while the rest is being
+/// read, so that all problems are found in one go.
+pub trait Kinds {
+    /// `what` is being read, for messages; `settings` are the keys that are not common to all
+    /// checks. Without a `name`, only the problems matter.
+    fn read(
+        &mut self,
+        what: &str,
+        name: Option<&CheckName>,
+        kind: &tree::Text,
+        settings: &tree::Table,
+        problems: &mut Problems,
+    );
 }
 
 /// What has to be known before the other files can be read.

@@ -11,7 +11,7 @@ use super::keys;
 use super::problem::{Problem, Problems};
 use super::reader::Reader;
 use super::tree::{self, Lookup, Place, Table, Text, Value};
-use super::{Config, Outline, Plugins, Role, Server, SourceFile, Sources, Token};
+use super::{Config, Kinds, Outline, Plugins, Role, Server, SourceFile, Sources, Token};
 use crate::check::{CheckSpec, Origin, Thresholds, Timing, What};
 use crate::grant::{Grants, HttpGrant};
 use crate::id::{CheckName, PluginName};
@@ -39,9 +39,14 @@ pub fn outline(main: &SourceFile, lookup: &dyn Lookup) -> Outline {
 
 /// Reads the whole configuration. Returns it unless there is an error outside of the sidecars, and
 /// all problems, by place.
-pub fn load(sources: &Sources, lookup: &dyn Lookup) -> (Option<Config>, Vec<Problem>) {
+pub fn load(
+    sources: &Sources,
+    lookup: &dyn Lookup,
+    kinds: &mut dyn Kinds,
+) -> (Option<Config>, Vec<Problem>) {
     let mut resolver = Resolver {
         lookup,
+        kinds,
         secrets: Vec::new(),
         problems: Problems::default(),
         names: BTreeMap::new(),
@@ -56,6 +61,7 @@ pub fn load(sources: &Sources, lookup: &dyn Lookup) -> (Option<Config>, Vec<Prob
 
 struct Resolver<'a> {
     lookup: &'a dyn Lookup,
+    kinds: &'a mut dyn Kinds,
     secrets: Vec<String>,
     problems: Problems,
     /// Every check name, and where it was first given.
@@ -347,7 +353,11 @@ impl Resolver<'_> {
         let own = self.timing_keys(&mut reader);
         let timing = self.timing(&own, defaults, &reader);
         let own = own.over(defaults);
+        let shown = reader.what().to_owned();
         let what = self.what(reader, owner);
+        if let (true, Some(What::Builtin { kind, settings })) = (enabled, &what) {
+            self.kinds.read(&shown, name.as_ref(), kind, settings, &mut self.problems);
+        }
         let name = name?;
         let first = self.claim(&name, &name_place);
         if !enabled || !first {

@@ -1,7 +1,7 @@
 //! How health is rendered: one table, one file per format, pure functions from a snapshot to bytes.
 //!
 //! To add a format: write `format/NAME.rs` with a unit struct that implements [`Format`], add one
-//! line to [`FORMATS`], and accept its snapshots in `tests/cases`.
+//! line to [`FORMATS`], and accept its snapshot in `tests/e2e/snapshots`.
 
 mod genesis;
 mod health_json;
