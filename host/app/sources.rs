@@ -99,7 +99,7 @@ impl Places {
 }
 
 /// As problems name it: relative to the current folder where it is below it.
-fn shown(path: &Path) -> Arc<str> {
+pub(crate) fn shown(path: &Path) -> Arc<str> {
     let current = std::env::current_dir().unwrap_or_default();
     let path = path.strip_prefix(current).unwrap_or(path);
     path.strip_prefix(".").unwrap_or(path).to_string_lossy().into()

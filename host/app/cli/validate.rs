@@ -1,19 +1,23 @@
 //! `wellcheck validate`: every problem of the configuration, without running anything of it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use clap::Args as ClapArgs;
 use wellcheck_core::check::{Origin, What};
 use wellcheck_core::config::keys::{Key, SECTIONS};
+use wellcheck_core::config::tree::Place;
 use wellcheck_core::config::{Problem, Problems, Severity};
 
 use super::exit::{Ended, Exit, Failure};
 use super::run::load_into;
 use super::setup::{self, Where};
 use crate::checks::KINDS;
+use crate::folder::Listing;
 use crate::keeper;
 use crate::registry::Registry;
 use crate::sources::Places;
+use crate::sources::shown;
 
 /// Look for problems in the configuration.
 #[derive(Debug, ClapArgs)]
@@ -43,6 +47,7 @@ pub(super) fn run(args: &Args) -> Ended {
         Ok(first) => {
             let mut problems = first.problems;
             problems.extend(misfits(&first.registry, &places, args)?);
+            problems.extend(folder(&places.plugins));
             (Some(first.registry.config.checks.len()), problems)
         }
         Err(problems) => (None, problems),
@@ -59,6 +64,18 @@ pub(super) fn run(args: &Args) -> Ended {
         }
     }
     Ok(if failed { Exit::DATA } else { Exit::DONE })
+}
+
+/// Files of the plugins folder that cannot be used.
+fn folder(dir: &Path) -> Vec<Problem> {
+    let place = Place::file(shown(dir));
+    let mut problems = Problems::default();
+    // `serve` makes a folder that is not there.
+    let notes = if dir.exists() { Listing::read(dir).notes } else { Vec::new() };
+    for note in notes {
+        problems.warning(&place, note);
+    }
+    problems.sorted()
 }
 
 /// Settings that do not fit the plugins in the folder.

@@ -128,6 +128,8 @@ async fn connection(stream: TcpStream, app: Arc<App>, mut stopped: watch::Receiv
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD)
         .max_headers(MAX_HEADERS)
+        // Some clients shut down their side once they have asked.
+        .half_close(true)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {

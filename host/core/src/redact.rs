@@ -49,14 +49,25 @@ impl fmt::Debug for Redactor {
 }
 
 impl Redactor {
-    /// A redactor for these values and for what they look like inside of a JSON string.
+    /// A redactor for these values, and for what they look like in a JSON string and in a URL.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut list: Vec<Arc<str>> = Vec::new();
         for value in values.into_iter().filter(|value| value.len() >= MIN_REDACTED) {
             let json = serde_json::Value::from(value).to_string();
             list.push(value.into());
             list.push(json[1..json.len() - 1].into());
+            list.push(
+                url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>().into(),
+            );
+            // In a path a space is `%20`, and fewer characters are encoded.
+            if let Ok(mut url) = url::Url::parse("x:/") {
+                url.set_path(value);
+                list.push(url.path().trim_start_matches('/').into());
+                url.set_query(Some(value));
+                list.extend(url.query().map(Into::into));
+            }
         }
+        list.retain(|value| value.len() >= MIN_REDACTED);
         list.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         list.dedup();
         Self { values: list.into() }
@@ -95,6 +106,10 @@ mod tests {
         let redactor = Redactor::new(["hunter2", "hunter2-and-more", "a\"b\"c", "x"]);
         assert_eq!(redactor.apply("x hunter2-and-more, hunter2"), "x [redacted], [redacted]");
         assert_eq!(redactor.apply(r#"{"k":"a\"b\"c"}"#), r#"{"k":"[redacted]"}"#);
+        let redactor = Redactor::new(["p w&d/ä"]);
+        for text in ["p+w%26d%2F%C3%A4", "p%20w&d/%C3%A4"] {
+            assert_eq!(redactor.apply(text), "[redacted]", "{text}");
+        }
     }
 
     #[test]

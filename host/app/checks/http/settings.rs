@@ -255,7 +255,18 @@ fn tls(reader: &mut Reader, tools: &Tools, problems: &mut Problems) -> Option<Tl
 fn expect(reader: &mut Reader, problems: &mut Problems) -> Expect {
     let mut status = Vec::new();
     let mut shown = Vec::new();
-    for node in reader.list("expect-status").unwrap_or_default() {
+    let place = reader.place_of("expect-status");
+    let listed = reader.list("expect-status");
+    if listed.as_ref().is_some_and(Vec::is_empty) {
+        problems.error(
+            &place,
+            format!(
+                "`expect-status` of {} is an empty list (expected for example [\"200-299\", 304])",
+                reader.what()
+            ),
+        );
+    }
+    for node in listed.unwrap_or_default() {
         let range = match &node.value {
             Value::Integer(code) => u16::try_from(*code).ok().map(|code| (code, code)),
             Value::String(text) => parse_range(&text.value),

@@ -242,6 +242,10 @@ impl Builder<'_> {
         let place = self.lines.place(offset);
         let mut entries = BTreeMap::new();
         for (key, value) in table {
+            // What the parser makes of a line that it does not understand.
+            if key.get_ref().is_empty() {
+                continue;
+            }
             let key_place = self.lines.place(key.span().start);
             if let Some(node) = self.node(value, depth) {
                 entries.insert(key.into_inner().into_owned(), Entry { key: key_place, node });
