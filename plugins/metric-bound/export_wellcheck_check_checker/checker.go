@@ -101,7 +101,7 @@ func add(report *wellcheck_check_outcome.Report, labels []label, value float64, 
 		return
 	}
 	series := seriesName(s.Metric, labels)
-	message := fmt.Sprintf("%s is %v%s", series, value, s.Unit)
+	message := fmt.Sprintf("%s is %s%s", series, strconv.FormatFloat(value, 'f', -1, 64), s.Unit)
 	if report.Message == "" || status > report.Status {
 		report.Status, report.Message = status, message
 	}
