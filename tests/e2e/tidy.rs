@@ -161,3 +161,30 @@ fn what_the_readme_runs_exists() {
         run(&[&command, "--help"]).expect(0);
     }
 }
+
+#[test]
+fn the_tests_and_files_that_the_architecture_names_exist() {
+    let text = std::fs::read_to_string(root().join("host/ARCHITECTURE.md")).expect("readable");
+    let table = text.split("## How do I add").nth(1).expect("the last section");
+    let tests: String = sources(&["host", "tests"]).into_iter().map(|(_, text)| text).collect();
+    let mut checked = 0;
+    for row in table.lines().filter(|row| row.starts_with("| a ")) {
+        let cells: Vec<&str> = row.split('|').collect();
+        for name in code_spans(cells[4]) {
+            assert!(tests.contains(&format!("fn {name}(")), "there is no test `{name}`");
+            checked += 1;
+        }
+    }
+    for path in code_spans(&text).filter(|span| span.starts_with("host/")) {
+        if !path.contains("NAME") && !path.contains("v0_2") {
+            assert!(root().join(path).exists(), "there is no `{path}`");
+            checked += 1;
+        }
+    }
+    assert!(checked > 10, "only {checked} names were found");
+}
+
+/// What stands between backticks.
+fn code_spans(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}

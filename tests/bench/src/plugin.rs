@@ -17,7 +17,7 @@ use wellcheck_net::{Resolver, Tls};
 use wellcheck_wasm::{Invocation, NetTransport, Plugin, Sandbox, SandboxOptions};
 
 use crate::Bench;
-use crate::bare_wasm::Bare;
+use crate::bare_wasm::{Bare, Workers};
 use crate::measure::{Pair, each, in_turns, own_cpu, spread};
 use crate::roles::Target;
 use crate::table::{self, Line, Unit};
@@ -27,47 +27,54 @@ const RUNS: usize = 4_000;
 const HTTP_RUNS: usize = 1_500;
 const AT_ONCE: usize = 8;
 
+const ECHO: &str = "echo";
+const CHECK: &str = "bench";
 const SETTINGS: &str = r#"{"message":"all is well","status":"pass"}"#;
 
-/// Row `plugin-run`: a few at a time, as a busy server has them.
+/// Row `plugin-run`: a few at a time, on as many threads on both sides.
 pub(crate) async fn together(bench: &Bench) -> Result<Vec<Line>> {
+    let workers = Workers::new(Arc::new(Bare::new(&guest(bench, ECHO)?).map_err(bare_error)?))
+        .context("starting threads")?;
+    let baseline = async || {
+        let before = own_cpu();
+        let one = |_| async { workers.run(CHECK, SETTINGS).await.map_err(bare_error) };
+        spread(AT_ONCE, RUNS, one).await?;
+        Ok(each(own_cpu() - before, RUNS))
+    };
+    let rounds = compare(bench, AT_ONCE, baseline).await?;
     let what = format!("one run, fresh instance, {AT_ONCE} at once");
-    compare(bench, "plugin-run", what, AT_ONCE, Some(table::Target::Ratio(1.5))).await
+    let goal = Some(table::Target::Ratio(1.5));
+    Ok(vec![Line::new("plugin-run", what, Unit::CpuMicroseconds, rounds, goal)])
 }
 
-/// Row `plugin-run-alone`: one after the other, so that each has to wake a thread.
+/// Row `plugin-run-alone`: one after the other; ours each wake a thread, the baseline's do not.
 pub(crate) async fn alone(bench: &Bench) -> Result<Vec<Line>> {
-    let what = "the same, one after the other".to_owned();
-    compare(bench, "plugin-run-alone", what, 1, None).await
+    let bare = Bare::new(&guest(bench, ECHO)?).map_err(bare_error)?;
+    let baseline = async || {
+        let before = own_cpu();
+        for _ in 0..RUNS {
+            bare.run(CHECK, SETTINGS).await.map_err(bare_error)?;
+        }
+        Ok(each(own_cpu() - before, RUNS))
+    };
+    let rounds = compare(bench, 1, baseline).await?;
+    let what = "one run after the other; bare without threads";
+    Ok(vec![Line::new("plugin-run-alone", what, Unit::CpuMicroseconds, rounds, None)])
 }
 
 async fn compare(
     bench: &Bench,
-    name: &str,
-    what: String,
     at_once: usize,
-    goal: Option<table::Target>,
-) -> Result<Vec<Line>> {
-    let bytes = guest(bench, "echo")?;
-    let bare = Bare::new(&bytes).map_err(bare_error)?;
-    let plugin = load(&sandbox()?, bytes).await?;
+    baseline: impl AsyncFnMut() -> Result<f64>,
+) -> Result<Pair> {
+    let plugin = load(&sandbox()?, guest(bench, ECHO)?).await?;
     let invocation = invocation(SETTINGS, Grants::default())?;
-
     let ours = async || {
         let before = own_cpu();
         runs(&plugin, &invocation, at_once, RUNS).await?;
         Ok(each(own_cpu() - before, RUNS))
     };
-    // Nothing in it waits, so that there is no difference between one and many at once.
-    let baseline = async || {
-        let before = own_cpu();
-        for _ in 0..RUNS {
-            bare.run("bench", SETTINGS).await.map_err(bare_error)?;
-        }
-        Ok(each(own_cpu() - before, RUNS))
-    };
-    let rounds = in_turns(ROUNDS, ours, baseline).await?;
-    Ok(vec![Line::new(name, what, Unit::CpuMicroseconds, rounds, goal)])
+    in_turns(ROUNDS, ours, baseline).await
 }
 
 /// Row `plugin-run-http`: with one request inside.
@@ -133,7 +140,7 @@ async fn load(sandbox: &Sandbox, bytes: Vec<u8>) -> Result<Plugin> {
 
 fn invocation(settings: &str, grants: Grants) -> Result<Invocation> {
     Ok(Invocation {
-        check: CheckName::new("bench").context("a name")?,
+        check: CheckName::new(CHECK).context("a name")?,
         settings: settings.into(),
         grants: Arc::new(grants),
         limits: Arc::new(RunLimits::default()),
