@@ -109,7 +109,7 @@ struct Reset {
 /// The first is a quarter faster than giving everything back; without the kernel's help all that
 /// is kept is written over, so less is kept.
 const RESETS: [Reset; 2] =
-    [Reset { scan: Enabled::Yes, keep: 1024 * 1024 }, Reset { scan: Enabled::No, keep: 64 * 1024 }];
+    [Reset { scan: Enabled::Yes, keep: 2 * 1024 * 1024 }, Reset { scan: Enabled::No, keep: 64 * 1024 }];
 
 /// Slots that keep what [`Reset`] says while nothing runs in them.
 const WARM_SLOTS: u32 = 32;
@@ -130,7 +130,8 @@ fn pooling(size: PoolSize, reset: Reset) -> wasmtime::Result<Engine> {
         .table_elements(size.table_elements)
         .max_unused_warm_slots(WARM_SLOTS)
         .pagemap_scan(reset.scan)
-        .linear_memory_keep_resident(reset.keep);
+        .linear_memory_keep_resident(reset.keep)
+        .table_keep_resident(size.table_elements * size_of::<usize>());
     let mut config = settings();
     config.allocation_strategy(pool);
     Engine::new(&config)
