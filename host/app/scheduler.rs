@@ -36,8 +36,8 @@ use crate::registry::{Entry, Runner, Version};
 const PUBLISH: Duration = Duration::from_millis(50);
 
 /// Publishing takes at most one part in this many of a core, so that a hundred thousand checks do
-/// not keep it busy with copying.
-const PUBLISH_SHARE: u32 = 20;
+/// not keep it busy with copying: while there is nothing but outcomes, and when a state changed.
+const PUBLISH_SHARE: [u32; 2] = [100, 20];
 
 /// A kind that ignores its deadline is cut off this long after it.
 const GRACE: Duration = Duration::from_millis(250);
@@ -113,10 +113,10 @@ impl Publish {
 
     fn due(&self) -> Option<Instant> {
         let pause = match self.dirty? {
-            Urgency::Outcome => PUBLISH,
-            Urgency::Transition => Duration::ZERO,
+            Urgency::Outcome => PUBLISH.max(self.cost * PUBLISH_SHARE[0]),
+            Urgency::Transition => self.cost * PUBLISH_SHARE[1],
         };
-        Some(self.last + pause.max(self.cost * PUBLISH_SHARE))
+        Some(self.last + pause)
     }
 }
 

@@ -108,8 +108,10 @@ struct Reset {
 
 /// The first is a quarter faster than giving everything back; without the kernel's help all that
 /// is kept is written over, so less is kept.
-const RESETS: [Reset; 2] =
-    [Reset { scan: Enabled::Yes, keep: 2 * 1024 * 1024 }, Reset { scan: Enabled::No, keep: 64 * 1024 }];
+const RESETS: [Reset; 2] = [
+    Reset { scan: Enabled::Yes, keep: 2 * 1024 * 1024 },
+    Reset { scan: Enabled::No, keep: 64 * 1024 },
+];
 
 /// Slots that keep what [`Reset`] says while nothing runs in them.
 const WARM_SLOTS: u32 = 32;
