@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, oneshot};
-use wellcheck_core::config::{self, Problem, Severity, Sources, Token};
+use wellcheck_core::config::tree::Place;
+use wellcheck_core::config::{self, Problem, Problems, Server, Severity, Sources, Token};
 use wellcheck_core::id::PluginName;
 use wellcheck_core::snapshot::{Configuration, Setup};
 
@@ -22,7 +23,7 @@ use crate::folder::Listing;
 use crate::plugins::{Finished, Plugins, Quiet};
 use crate::registry::{Builtin, Registry};
 use crate::scheduler;
-use crate::sources::{Fingerprint, Places, SystemLookup};
+use crate::sources::{Fingerprint, Places, SystemLookup, shown};
 
 /// How often the files are looked at; less often where a look takes long.
 const LOOK: Duration = Duration::from_millis(400);
@@ -86,12 +87,28 @@ pub(crate) struct Keeper {
     registry: Registry,
     /// The texts that run, for when the ones on disk are refused.
     sources: Sources,
+    /// What only a restart changes, as it was at the start.
+    fixed: Fixed,
     configuration: Configuration,
     plugins: Plugins,
     look: Look,
     /// What the configuration was last read from.
     read: Shape,
     scheduler: mpsc::Sender<scheduler::Command>,
+}
+
+/// The part of a configuration that only a restart changes.
+#[derive(PartialEq)]
+struct Fixed {
+    server: Server,
+    cache: Option<PathBuf>,
+}
+
+impl Fixed {
+    fn of(registry: &Registry) -> Self {
+        let config = &registry.config;
+        Self { server: config.server.clone(), cache: config.plugins.cache.clone() }
+    }
 }
 
 /// The configuration as read for the first time.
@@ -148,6 +165,7 @@ impl Keeper {
         let read = look.shape();
         let registry = first.registry;
         let sources = first.sources;
+        let fixed = Fixed::of(&registry);
         let mut keeper = Self {
             places,
             tools,
@@ -155,6 +173,7 @@ impl Keeper {
             tokens,
             registry,
             sources,
+            fixed,
             configuration,
             plugins,
             look,
@@ -256,9 +275,12 @@ impl Keeper {
     fn reload(&mut self) -> Reloaded {
         self.read = self.look.shape();
         let read = read_listed(&self.places, &self.tools, &self.look.listing);
-        let read = read.and_then(|first| {
-            let misfits = first.registry.misfits(&self.plugins);
-            if misfits.is_empty() { Ok(first) } else { Err([first.problems, misfits].concat()) }
+        let read = read.and_then(|mut first| {
+            let misfits = first.registry.misfits(&self.plugins, &self.registry);
+            let refused = misfits.iter().any(|problem| problem.severity == Severity::Error);
+            first.problems.extend(misfits);
+            first.problems.extend(self.needs_restart(&first.registry));
+            if refused { Err(first.problems) } else { Ok(first) }
         });
         let (applied, problems) = match read {
             Ok(first) => {
@@ -286,6 +308,18 @@ impl Keeper {
         let read = self.clock.now().wall;
         self.configuration = Configuration { read, applied, problems: problems.clone() };
         Reloaded { applied, problems }
+    }
+
+    /// What a reload cannot change.
+    fn needs_restart(&self, new: &Registry) -> Vec<Problem> {
+        let mut problems = Problems::default();
+        if let Some(main) = &self.places.main
+            && self.fixed != Fixed::of(new)
+        {
+            let place = Place::file(shown(main));
+            problems.warning(&place, "`[server]` or `[plugins] cache` has changed, which takes a restart; the rest is applied");
+        }
+        problems.sorted()
     }
 
     /// The texts on disk are refused; plugins that came or went since do so all the same.

@@ -208,7 +208,9 @@ impl Plugins {
                 entry.newest = Some(Newest::Running);
             }
             Err(why) => {
-                tracing::warn!(plugin = %name, "plugin cannot be used: {why}");
+                let old = entry.running.as_ref().map(|loaded| &loaded.facts.version);
+                let goes_on = old.map(|version| format!("; version {version} goes on"));
+                tracing::warn!(plugin = %name, "plugin cannot be used: {why}{}", goes_on.unwrap_or_default());
                 entry.newest = Some(Newest::Broken(why));
             }
         }

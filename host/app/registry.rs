@@ -97,15 +97,25 @@ impl Registry {
 
     /// Settings that do not fit the plugin that runs: problems of the configuration, if it is to
     /// replace another one.
-    pub(crate) fn misfits(&self, plugins: &Plugins) -> Vec<Problem> {
+    ///
+    /// A check that is the same in the one that runs was taken before its plugin was loaded; that
+    /// it still does not fit is worth a warning, and must not hold up other changes.
+    pub(crate) fn misfits(&self, plugins: &Plugins, running: &Self) -> Vec<Problem> {
         let mut problems = Problems::default();
         for spec in self.specs.iter().filter(|spec| spec.origin == Origin::Configured) {
+            let same = |other: &&Arc<CheckSpec>| other.name == spec.name && other.what == spec.what;
+            let is_old = running.specs.iter().any(|other| same(&other));
             if let What::Plugin { plugin, settings, .. } = &spec.what
                 && let Some(loaded) = plugins.running(plugin)
                 && let Err(list) = loaded.plugin.check_settings(settings)
             {
                 for why in list {
-                    problems.error(&spec.place, misfit(plugin, &why));
+                    let message = format!("check `{}`: {}", spec.name, misfit(plugin, &why));
+                    if is_old {
+                        problems.warning(&spec.place, message);
+                    } else {
+                        problems.error(&spec.place, message);
+                    }
                 }
             }
         }

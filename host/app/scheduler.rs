@@ -68,6 +68,7 @@ struct Slot {
     failures: u32,
     since: WallTime,
     last: Option<Arc<Last>>,
+    answered: bool,
     running: bool,
     /// The next due time that counts; others in the queue are left over.
     due: Option<Monotonic>,
@@ -314,6 +315,7 @@ impl Slot {
             since: now.wall,
             row: 0,
             last: None,
+            answered: false,
             held: None,
         });
         Self {
@@ -328,6 +330,7 @@ impl Slot {
             failures: 0,
             since: now.wall,
             last: None,
+            answered: false,
             running: false,
             due: None,
             state,
@@ -376,6 +379,9 @@ impl Slot {
         let from = self.tracker.state();
         if from != Status::Unknown {
             self.since = now.wall;
+        }
+        // Being compiled is what every plugin begins with.
+        if from != Status::Unknown || held.reason != FaultReason::Compiling {
             transition(&self.spec, from, Status::Unknown, held.reason.as_str(), &held.message);
         }
         self.tracker = Tracker::default();
@@ -392,12 +398,16 @@ impl Slot {
         self.failures = if status.is_healthy() { 0 } else { self.failures.saturating_add(1) };
         let change = self.tracker.observe(status, self.spec.thresholds);
         tracing::debug!(check = %self.spec.name, %status, "run ended: {}", run.outcome.message());
+        let first = self.last.is_none();
+        let reason = run.outcome.reason().unwrap_or("");
         if let Some(change) = change {
             self.since = now.wall;
-            let reason = run.outcome.reason().unwrap_or("");
             transition(&self.spec, change.from, change.to, reason, run.outcome.message());
+        } else if first && status == Status::Unknown {
+            // No change of state, but the first word about this check.
+            transition(&self.spec, status, status, reason, run.outcome.message());
         }
-        let first = self.last.is_none();
+        self.answered |= matches!(run.outcome, Outcome::Answered(_));
         self.last = Some(Arc::new(Last { run, at: now.wall }));
         self.show();
         if change.is_some() || first { Urgency::Transition } else { Urgency::Outcome }
@@ -411,6 +421,7 @@ impl Slot {
             since: self.since,
             row: self.tracker.row(),
             last: self.last.clone(),
+            answered: self.answered,
             held: self.held.clone(),
         });
     }

@@ -49,10 +49,12 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// `conf.d` beside the main file.
+    /// `conf.d` beside the main file, or where it would be.
     fn included(&self) -> Option<PathBuf> {
-        let folder = self.main.as_ref()?.parent()?;
-        Some(folder.join("conf.d"))
+        match &self.main {
+            Some(main) => Some(main.parent()?.join("conf.d")),
+            None => Some(PathBuf::from("conf.d")),
+        }
     }
 
     /// The configuration's files and their versions, without the plugins folder's.
@@ -95,6 +97,16 @@ impl Places {
         }
         let plugins = listing.names().cloned().collect();
         (Sources { main, included, sidecars, plugins }, problems.sorted())
+    }
+}
+
+/// A URL without the user and password in front of its host.
+pub(crate) fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://{host}{}", &rest[end..]),
+        None => url.to_owned(),
     }
 }
 

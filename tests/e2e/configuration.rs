@@ -110,7 +110,7 @@ fn a_refused_reload_leaves_the_old_configuration_running_and_every_place_says_so
     let host = host().config(&check("a", &target)).start();
     host.until_state("a", "pass");
     host.configure(&(check("b", &target) + "intervall = \"1s\"\n"));
-    let notes = host.until_noted("the configuration on disk has 1 problem(s) and is not used");
+    let notes = host.until_noted("the configuration on disk has 1 problem and is not used");
     assert!(notes.contains("the one before it runs"), "{notes}");
     assert_eq!(host.names(), ["a"]);
     assert_eq!(host.get("/health").code, 200);

@@ -64,6 +64,7 @@ fn check(name: &str, origin: Origin) -> CheckState {
         since: at(0),
         row: 0,
         last: None,
+        answered: false,
         held: None,
     }
 }

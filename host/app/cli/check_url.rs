@@ -13,6 +13,7 @@ use wellcheck_net::{Resolver, Tls};
 
 use super::exit::{Ended, Exit, OrExit};
 use super::setup;
+use crate::sources::without_credentials;
 
 /// Ask a URL whether all is well, for HEALTHCHECK lines of containers.
 #[derive(Debug, ClapArgs)]
@@ -54,5 +55,5 @@ pub(super) fn get(url: &Url, timeout: Duration) -> anyhow::Result<Answer> {
     exchange
         .result
         .map_err(|failure| anyhow::anyhow!("{failure}"))
-        .with_context(|| format!("no answer from {url}"))
+        .with_context(|| format!("no answer from {}", without_credentials(url.as_str())))
 }

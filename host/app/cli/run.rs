@@ -14,7 +14,7 @@ use wellcheck_core::id::{CheckName, PluginName};
 use wellcheck_core::outcome::{Outcome, Run};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::status::Status;
-use wellcheck_core::units::parse_duration;
+use wellcheck_core::units::{count, parse_duration};
 use wellcheck_wasm::{Plugin, Sandbox};
 
 use super::exit::{Ended, Exit, OrExit};
@@ -163,7 +163,7 @@ async fn configured(args: &Args) -> anyhow::Result<Ready> {
     let tools = args.places.tools(&places).map_err(|failure| failure.error)?;
     let first = keeper::read(&places, &tools).map_err(|problems| {
         setup::complain_about(&problems);
-        anyhow!("the configuration cannot be used ({} problems)", problems.len())
+        anyhow!("the configuration cannot be used ({})", count(problems.len(), "problem"))
     })?;
     let registry = first.registry;
     let Some(spec) = registry.config.checks.iter().find(|spec| spec.name.as_str() == args.what)

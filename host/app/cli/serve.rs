@@ -9,6 +9,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use wellcheck_core::limits::LoadLimits;
 
+use wellcheck_core::units::count;
+
 use super::exit::{Ended, Exit, Failure, OrExit};
 use super::setup::{self, Logs, Where};
 use crate::clock::Clock;
@@ -51,8 +53,10 @@ pub(super) fn run(args: Args) -> Ended {
         Ok(first) => first,
         Err(problems) => {
             setup::complain_about(&problems);
-            let error =
-                anyhow::anyhow!("the configuration cannot be used ({} problems)", problems.len());
+            let error = anyhow::anyhow!(
+                "the configuration cannot be used ({})",
+                count(problems.len(), "problem")
+            );
             return Err(Failure { error, exit: Exit::DATA });
         }
     };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -122,11 +122,21 @@ pub(super) enum LogFormat {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Logs {
     /// What to log: error, warn, info, debug or trace, or MODULE=LEVEL,...
-    #[arg(long, value_name = "LEVEL", default_value = "info", env = "WELLCHECK_LOG")]
+    #[arg(long, value_name = "LEVEL", default_value = "info", env = "WELLCHECK_LOG", value_parser = levels)]
     pub(super) log: Targets,
     /// How logs look
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub(super) log_format: LogFormat,
+}
+
+/// A word alone is a level, not a module that is to be logged and nothing else.
+fn levels(text: &str) -> Result<Targets, String> {
+    let expected = "expected error, warn, info, debug, trace or off, or MODULE=LEVEL,...";
+    let words = text.split(',').filter(|part| !part.contains('='));
+    match words.into_iter().find(|word| word.parse::<LevelFilter>().is_err()) {
+        Some(word) => Err(format!("`{word}` is no level ({expected})")),
+        None => text.parse().map_err(|error| format!("{error} ({expected})")),
+    }
 }
 
 /// Starts to log.

@@ -13,6 +13,7 @@ use super::check_url::get;
 use super::exit::{Ended, Exit, Failure, OrExit};
 use super::setup;
 use super::table::{columns, paint};
+use crate::sources::without_credentials;
 
 /// How often `--watch` asks.
 const WATCH: Duration = Duration::from_secs(1);
@@ -21,7 +22,7 @@ const WATCH: Duration = Duration::from_secs(1);
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
     /// Where the server listens
-    #[arg(default_value = "http://127.0.0.1:8080")]
+    #[arg(default_value = "http://127.0.0.1:8080", value_parser = url)]
     url: Url,
     /// Show it again every second
     #[arg(long, short)]
@@ -72,17 +73,23 @@ fn wait() -> Result<(), Failure> {
     Ok(())
 }
 
+/// An address and port alone will do.
+fn url(text: &str) -> Result<Url, url::ParseError> {
+    if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) }
+}
+
 fn ask(args: &Args) -> anyhow::Result<String> {
     let url = args.url.join("/api/v1/checks").context("this is no URL to ask")?;
+    let shown = without_credentials(url.as_str());
     let answer = get(&url, Duration::from_secs(5))?;
     if !answer.status.is_success() {
-        bail!("{url} answered {} (is this a wellcheck server?)", answer.status);
+        bail!("{shown} answered {} (is this a wellcheck server?)", answer.status);
     }
     if args.json {
         return Ok(format!("{}\n", String::from_utf8_lossy(&answer.body)));
     }
     let list: List = serde_json::from_slice(&answer.body)
-        .with_context(|| format!("{url} answered something else than a list of checks"))?;
+        .with_context(|| format!("{shown} answered something else than a list of checks"))?;
     let mut rows =
         vec![["STATE", "CHECK", "KIND", "TOOK", "SINCE", "MESSAGE"].map(str::to_owned).to_vec()];
     rows.extend(list.checks.into_iter().map(|check| {

@@ -9,6 +9,8 @@ use wellcheck_core::config::keys::{Key, SECTIONS};
 use wellcheck_core::config::tree::Place;
 use wellcheck_core::config::{Problem, Problems, Severity};
 
+use wellcheck_core::units::count;
+
 use super::exit::{Ended, Exit, Failure};
 use super::run::load_into;
 use super::setup::{self, Where};
@@ -60,7 +62,7 @@ pub(super) fn run(args: &Args) -> Ended {
         setup::complain_about(&problems);
         match checks {
             Some(checks) if !failed => setup::print(&format!("valid: {checks} checks\n"))?,
-            _ => setup::complain(&format!("{} problems", problems.len())),
+            _ => setup::complain(&count(problems.len(), "problem")),
         }
     }
     Ok(if failed { Exit::DATA } else { Exit::DONE })

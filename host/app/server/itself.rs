@@ -6,7 +6,9 @@
 
 use std::fmt::Write;
 
+use wellcheck_core::snapshot::Newest;
 use wellcheck_core::time::WallTime;
+use wellcheck_core::units::count;
 
 use super::{Answer, App, Asked};
 
@@ -71,10 +73,16 @@ fn report(app: &App, asked: &Asked<'_>, looks: Vec<Look>) -> Answer {
     if !configuration.applied && !configuration.problems.is_empty() {
         let _ = writeln!(
             text,
-            "warn: the configuration on disk was refused at {} ({} problems); the one before it runs",
+            "warn: the configuration on disk was refused at {} ({}); the one before it runs",
             configuration.read,
-            configuration.problems.len()
+            count(configuration.problems.len(), "problem")
         );
+    }
+    if asked.has("verbose") {
+        let plugins = published.snapshot.setup.plugins.iter();
+        for plugin in plugins.filter(|plugin| matches!(plugin.newest, Newest::Loading(_))) {
+            let _ = writeln!(text, "warn: plugin {} is being loaded", plugin.name);
+        }
     }
     if failed {
         let _ = writeln!(text, "{endpoint} check failed");

@@ -37,8 +37,8 @@ pub fn summary(checks: &[Arc<CheckState>]) -> String {
     };
     let uncounted = match others.len() {
         0 => String::new(),
-        1 => "; 1 plugin that nobody configured has not run".to_owned(),
-        n => format!("; {n} plugins that nobody configured have not run"),
+        1 => "; 1 plugin that nobody configured has not answered yet".to_owned(),
+        n => format!("; {n} plugins that nobody configured have not answered yet"),
     };
     let text = match (off.len(), counted.len()) {
         (0, 0) => "no check counts yet".to_owned(),

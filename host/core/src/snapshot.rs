@@ -126,6 +126,8 @@ pub struct CheckState {
     pub row: u32,
     /// The last finished run and when it ended.
     pub last: Option<Arc<Last>>,
+    /// Whether any run has answered yet; a fault is no answer.
+    pub answered: bool,
     /// Why it does not run at present.
     pub held: Option<Held>,
 }
@@ -150,9 +152,14 @@ pub struct Held {
 
 impl CheckState {
     /// Whether it counts in the aggregate. A plugin file that nobody configured does not turn the
-    /// code before it has loaded and run once.
+    /// code before it has answered once.
     pub fn counts(&self) -> bool {
-        self.spec.origin != Origin::Dropped || self.last.is_some()
+        self.spec.origin != Origin::Dropped || self.answered
+    }
+
+    /// The last run, unless what is true now is that it cannot run.
+    pub fn current(&self) -> Option<&Arc<Last>> {
+        self.last.as_ref().filter(|_| self.held.is_none())
     }
 
     /// Why the state is not a plain pass, as a word.
@@ -160,7 +167,7 @@ impl CheckState {
         if let Some(held) = &self.held {
             return Some(held.reason.as_str());
         }
-        match &self.last {
+        match self.current() {
             Some(last) => last.run.outcome.reason(),
             None => Some(FaultReason::Pending.as_str()),
         }
@@ -171,7 +178,7 @@ impl CheckState {
         if let Some(held) = &self.held {
             return &held.message;
         }
-        match &self.last {
+        match self.current() {
             Some(last) => last.run.outcome.message(),
             None => "it has not run yet",
         }
@@ -179,6 +186,6 @@ impl CheckState {
 
     /// How long the last run took.
     pub fn duration(&self) -> Option<Duration> {
-        self.last.as_ref().map(|last| last.run.duration)
+        self.current().map(|last| last.run.duration)
     }
 }

@@ -2,11 +2,8 @@
 //!
 //! The settings that make a run fast are the sandbox's (pooling, epochs, a pre-instance), and so
 //! is what is linked. What a sandbox adds is not here: limits, deadlines, metering, a log, a
-//! cleaned report. Threads are there, but it is the caller's choice to use them.
+//! cleaned report. It runs where it is called, on one thread.
 
-use std::sync::Arc;
-
-use tokio::runtime::{Builder, Runtime};
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
 use wasmtime::{Config, Engine, PoolingAllocationConfig, Result, Store, bail};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
@@ -82,38 +79,6 @@ impl Bare {
             Ok(report) if matches!(report.status, outcome::Status::Pass) => Ok(()),
             Ok(report) => bail!("the guest answers {:?}", report.status),
             Err(fault) => bail!("the guest faults: {}", fault.message),
-        }
-    }
-}
-
-/// Threads for runs, as many as the sandbox has.
-pub(crate) struct Workers {
-    bare: Arc<Bare>,
-    /// Taken when this is dropped.
-    runtime: Option<Runtime>,
-}
-
-impl Workers {
-    /// Starts them.
-    pub(crate) fn new(bare: Arc<Bare>) -> std::io::Result<Self> {
-        let runtime = Builder::new_multi_thread().enable_all().build()?;
-        Ok(Self { bare, runtime: Some(runtime) })
-    }
-
-    /// Runs on one of them, and waits for it.
-    pub(crate) async fn run(&self, check: &'static str, settings: &'static str) -> Result<()> {
-        let runtime = self.runtime.as_ref().expect("it is taken only when this is dropped");
-        let bare = Arc::clone(&self.bare);
-        let run = runtime.spawn(async move { bare.run(check, settings).await });
-        run.await.map_err(wasmtime::Error::from)?
-    }
-}
-
-impl Drop for Workers {
-    fn drop(&mut self) {
-        // In the background: to wait for threads is forbidden within a task.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
         }
     }
 }

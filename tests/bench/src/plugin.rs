@@ -17,7 +17,7 @@ use wellcheck_net::{Resolver, Tls};
 use wellcheck_wasm::{Invocation, NetTransport, Plugin, Sandbox, SandboxOptions};
 
 use crate::Bench;
-use crate::bare_wasm::{Bare, Workers};
+use crate::bare_wasm::Bare;
 use crate::measure::{Pair, each, in_turns, own_cpu, spread};
 use crate::roles::Target;
 use crate::table::{self, Line, Unit};
@@ -31,24 +31,22 @@ const ECHO: &str = "echo";
 const CHECK: &str = "bench";
 const SETTINGS: &str = r#"{"message":"all is well","status":"pass"}"#;
 
-/// Row `plugin-run`: a few at a time, on as many threads on both sides.
+/// Row `plugin-run`: a few at a time on our threads; bare on the caller's.
 pub(crate) async fn together(bench: &Bench) -> Result<Vec<Line>> {
-    let workers = Workers::new(Arc::new(Bare::new(&guest(bench, ECHO)?).map_err(bare_error)?))
-        .context("starting threads")?;
-    let baseline = async || {
-        let before = own_cpu();
-        let one = |_| async { workers.run(CHECK, SETTINGS).await.map_err(bare_error) };
-        spread(AT_ONCE, RUNS, one).await?;
-        Ok(each(own_cpu() - before, RUNS))
-    };
-    let rounds = compare(bench, AT_ONCE, baseline).await?;
+    let rounds = compare(bench, AT_ONCE).await?;
     let what = format!("one run, fresh instance, {AT_ONCE} at once");
     let goal = Some(table::Target::Ratio(1.5));
     Ok(vec![Line::new("plugin-run", what, Unit::CpuMicroseconds, rounds, goal)])
 }
 
-/// Row `plugin-run-alone`: one after the other; ours each wake a thread, the baseline's do not.
+/// Row `plugin-run-alone`: one after the other; each of ours wakes a thread and is waited for.
 pub(crate) async fn alone(bench: &Bench) -> Result<Vec<Line>> {
+    let rounds = compare(bench, 1).await?;
+    let what = "one run after the other";
+    Ok(vec![Line::new("plugin-run-alone", what, Unit::CpuMicroseconds, rounds, None)])
+}
+
+async fn compare(bench: &Bench, at_once: usize) -> Result<Pair> {
     let bare = Bare::new(&guest(bench, ECHO)?).map_err(bare_error)?;
     let baseline = async || {
         let before = own_cpu();
@@ -57,16 +55,6 @@ pub(crate) async fn alone(bench: &Bench) -> Result<Vec<Line>> {
         }
         Ok(each(own_cpu() - before, RUNS))
     };
-    let rounds = compare(bench, 1, baseline).await?;
-    let what = "one run after the other; bare without threads";
-    Ok(vec![Line::new("plugin-run-alone", what, Unit::CpuMicroseconds, rounds, None)])
-}
-
-async fn compare(
-    bench: &Bench,
-    at_once: usize,
-    baseline: impl AsyncFnMut() -> Result<f64>,
-) -> Result<Pair> {
     let plugin = load(&sandbox()?, guest(bench, ECHO)?).await?;
     let invocation = invocation(SETTINGS, Grants::default())?;
     let ours = async || {

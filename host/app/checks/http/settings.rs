@@ -13,6 +13,7 @@ use wellcheck_net::{Family, Proxy, Tls, TlsOptions, Trust};
 
 use super::super::Tools;
 use super::Expect;
+use crate::sources::without_credentials;
 
 /// Largest body that can be asked for.
 const MAX_BODY: u64 = 16 * 1024 * 1024;
@@ -180,16 +181,6 @@ fn parse_url(text: &Text) -> Result<Url, String> {
         ));
     }
     Ok(url)
-}
-
-/// A URL without the user and password in front of its host.
-fn without_credentials(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://{host}{}", &rest[end..]),
-        None => url.to_owned(),
-    }
 }
 
 fn headers(reader: &mut Reader, problems: &mut Problems) -> HeaderMap {

@@ -58,7 +58,7 @@ pub const SERVER: &[Key] = &[
         "drain",
         "\"5s\"",
         "drain = \"10s\"",
-        "How long open requests and runs get when the server stops, 0s to 5m.",
+        "How long open requests get when the server stops, 0s to 5m. Runs that are under way are cut off.",
     ),
     key(
         "max-connections",
@@ -148,7 +148,7 @@ pub const CHECK: &[Key] = &[
         "name",
         "in a sidecar, the plugin's name",
         "name = \"shop\"",
-        "Unique: 1 to 63 of a-z, 0-9 and `-`, the first not `-`.",
+        "Unique: 1 to 63 of a-z, 0-9 and `-`, the first not `-`; not `status`, `live`, `ready` or `started`, which are routes.",
     ),
     key("title", "the name", "title = \"Shop front\"", "Free text for people, at most 200 bytes."),
     key(

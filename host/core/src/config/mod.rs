@@ -99,7 +99,7 @@ pub struct Config {
 pub struct Server {
     /// Where to listen; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// How long open requests and runs get when the server stops.
+    /// How long open requests get when the server stops.
     pub drain: Duration,
     /// Connections at once; more wait in the kernel's queue.
     pub max_connections: usize,

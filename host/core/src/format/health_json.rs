@@ -7,10 +7,10 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::{Format, Scope, Selection};
+use super::{Format, Scope, Selection, notes};
 use crate::aggregate;
 use crate::outcome::{Observation, Outcome};
-use crate::snapshot::{CheckState, Newest};
+use crate::snapshot::CheckState;
 use crate::status::Status;
 use crate::time::WallTime;
 
@@ -54,41 +54,6 @@ fn word(status: Status) -> &'static str {
     }
 }
 
-fn notes(selection: &Selection<'_>) -> Vec<String> {
-    if selection.scope == Scope::One {
-        return Vec::new();
-    }
-    let setup = &selection.snapshot.setup;
-    let mut notes = Vec::new();
-    if selection.checks.is_empty() {
-        notes.push(
-            "there is nothing to check: no check is configured, and the plugins folder is empty"
-                .to_owned(),
-        );
-    }
-    if !setup.configuration.applied && !setup.configuration.problems.is_empty() {
-        notes.push(format!(
-            "the configuration on disk has {} problem(s) and is not used; the one before it runs",
-            setup.configuration.problems.len()
-        ));
-    }
-    for plugin in &setup.plugins {
-        match &plugin.newest {
-            Newest::Running => {}
-            Newest::Loading(step) => notes.push(format!("plugin `{}`: {step}", plugin.name)),
-            Newest::Broken(problem) => {
-                let running = match &plugin.running {
-                    Some(facts) => format!("; version {} goes on", facts.version),
-                    None => String::new(),
-                };
-                notes.push(format!("plugin `{}`: {problem}{running}", plugin.name));
-            }
-        }
-    }
-    notes.extend(setup.notes.iter().cloned());
-    notes
-}
-
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Body<'a> {
@@ -120,7 +85,7 @@ impl Serialize for Checks<'_> {
 
 /// Observations of one name (they differ by labels) share a key.
 fn observations<M: SerializeMap>(check: &CheckState, map: &mut M) -> Result<(), M::Error> {
-    let Some(last) = &check.last else { return Ok(()) };
+    let Some(last) = check.current() else { return Ok(()) };
     let Outcome::Answered(report) = &last.run.outcome else { return Ok(()) };
     let mut done: Vec<&str> = Vec::new();
     for Observation { name, .. } in &report.observations {
@@ -179,7 +144,7 @@ fn entry(check: &CheckState) -> Entry<'_> {
         reason,
         observed_value: milliseconds,
         observed_unit: milliseconds.map(|_| "ms"),
-        time: check.last.as_ref().map(|last| last.at),
+        time: check.current().map(|last| last.at),
         output: (check.state != Status::Pass).then(|| match (check.state, reason) {
             (Status::Unknown, Some(reason)) => format!("unknown: {reason}: {}", check.message()),
             _ => check.message().to_owned(),

@@ -12,8 +12,9 @@ pub mod api;
 use std::sync::Arc;
 
 use crate::aggregate;
-use crate::snapshot::{CheckState, Snapshot};
+use crate::snapshot::{CheckState, Newest, Snapshot};
 use crate::status::Status;
+use crate::units::count;
 
 /// Every format, the default first.
 pub const FORMATS: &[&dyn Format] = &[&health_json::HealthJson, &genesis::Genesis, &text::Text];
@@ -81,4 +82,40 @@ impl<'a> Selection<'a> {
             _ => aggregate::status(self.checks),
         }
     }
+}
+
+/// What is worth a line besides the checks; nothing for one check alone.
+fn notes(selection: &Selection<'_>) -> Vec<String> {
+    if selection.scope == Scope::One {
+        return Vec::new();
+    }
+    let setup = &selection.snapshot.setup;
+    let mut notes = Vec::new();
+    if selection.checks.is_empty() {
+        notes.push(
+            "there is nothing to check: no check is configured, and the plugins folder is empty"
+                .to_owned(),
+        );
+    }
+    if !setup.configuration.applied && !setup.configuration.problems.is_empty() {
+        notes.push(format!(
+            "the configuration on disk has {} and is not used; the one before it runs",
+            count(setup.configuration.problems.len(), "problem")
+        ));
+    }
+    for plugin in &setup.plugins {
+        match &plugin.newest {
+            Newest::Running => {}
+            Newest::Loading(step) => notes.push(format!("plugin `{}`: {step}", plugin.name)),
+            Newest::Broken(problem) => {
+                let running = match &plugin.running {
+                    Some(facts) => format!("; version {} goes on", facts.version),
+                    None => String::new(),
+                };
+                notes.push(format!("plugin `{}`: {problem}{running}", plugin.name));
+            }
+        }
+    }
+    notes.extend(setup.notes.iter().cloned());
+    notes
 }

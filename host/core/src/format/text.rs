@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Format, Selection};
+use super::{Format, Selection, notes};
 use crate::aggregate;
 use crate::outcome::Outcome;
 
@@ -41,7 +41,7 @@ impl Format for Text {
                 check.spec.name.as_str(),
                 check.message()
             );
-            if let Some(last) = &check.last
+            if let Some(last) = check.current()
                 && let Outcome::Answered(report) = &last.run.outcome
             {
                 for part in &report.parts {
@@ -56,6 +56,9 @@ impl Format for Text {
                     );
                 }
             }
+        }
+        for note in notes(selection) {
+            let _ = writeln!(text, "note: {note}");
         }
         text.into_bytes()
     }
