@@ -196,6 +196,12 @@ fn status_of_another_server_says_that_it_is_none() {
 }
 
 #[test]
+fn a_mistyped_log_level_is_refused() {
+    let ended = run(&["serve", "--log", "banana"]).expect(64);
+    assert!(ended.err.contains("`banana` is no level"), "{}", ended.err);
+}
+
+#[test]
 fn healthcheck_ends_with_0_or_1() {
     let healthcheck = |url: &str| run(&["healthcheck", "--url", url, "--timeout", "500ms"]);
     let (up, down) = (target::http().status(204).start(), target::http().status(503).start());
@@ -209,6 +215,8 @@ fn healthcheck_ends_with_0_or_1() {
     drop(gone);
     healthcheck(&url).expect(1);
     healthcheck("nonsense").expect(1);
+    let hidden = healthcheck(&url.replace("://", "://probe:hunter2@")).expect(1).err;
+    assert!(!hidden.contains("hunter2"), "{hidden}");
     run(&["healthcheck", "--nonsense"]).expect(1);
     let host = host().start();
     healthcheck(&format!("http://{}/readyz", host.address)).expect(0);

@@ -164,6 +164,52 @@ fn settings_that_do_not_fit_the_running_plugin_refuse_the_configuration() {
 }
 
 #[test]
+fn a_check_that_never_fitted_does_not_hold_up_other_changes() {
+    let misfit =
+        "[[check]]\nname = \"a\"\nplugin = \"echo\"\nsettings = { status = \"perfect\" }\n";
+    let host = host().config(misfit).guest("echo").start();
+    let why = host.until("a", "bad settings", |check| check["reason"] == "bad-settings");
+    assert_eq!(why["state"], "unknown");
+    host.until_logged("the settings do not fit plugin `echo`");
+    let target = up();
+    host.configure(&(misfit.to_owned() + &check("b", &target)));
+    host.until_state("b", "pass");
+    let status = host.json("/api/v1/status")["configuration"].clone();
+    assert_eq!(status["applied"], true);
+    assert_eq!(status["problems"][0]["severity"], "warning");
+}
+
+#[test]
+fn what_takes_a_restart_is_said() {
+    let target = up();
+    let host = host().config(&check("a", &target)).start();
+    host.configure(&("[server]\nlisten = \"127.0.0.1:1\"\n".to_owned() + &check("b", &target)));
+    host.until_state("b", "pass");
+    let problems = host.json("/api/v1/status")["configuration"]["problems"].to_string();
+    assert!(problems.contains("takes a restart"), "{problems}");
+}
+
+#[test]
+fn conf_d_is_read_without_a_main_file_too() {
+    let target = up();
+    let host = host().file("conf.d/a.toml", check("a", &target)).start();
+    host.until_state("a", "pass");
+}
+
+#[test]
+fn a_plugin_that_nobody_configured_counts_once_it_has_answered() {
+    let target = up();
+    let host = host().config(&check("a", &target)).guest("trap").start();
+    host.until_state("a", "pass");
+    host.until("trap", "a trap", |check| check["reason"] == "trap");
+    host.until_logged("check=trap");
+    let health = host.get("/health");
+    assert_eq!(health.code, 200, "{}", health.body);
+    let text = host.get("/health?format=text").body;
+    assert!(text.contains("1 plugin that nobody configured has not answered yet"), "{text}");
+}
+
+#[test]
 fn sighup_reads_the_configuration_again() {
     let target = up();
     let host = host().config(&check("a", &target)).start();
