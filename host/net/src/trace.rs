@@ -121,7 +121,11 @@ impl Trace {
     /// message, so that a target that stays silent always fails in the same words.
     fn limit(&self) -> Duration {
         let limit = self.deadline.saturating_duration_since(self.started);
-        let step = if limit > Duration::from_secs(1) { 100_000 } else { 10_000 };
+        let step = match limit.as_millis() {
+            0..20 => 1_000,
+            20..1_000 => 10_000,
+            _ => 100_000,
+        };
         Duration::from_micros((limit.as_micros() as u64).next_multiple_of(step))
     }
 }
