@@ -227,8 +227,10 @@ impl Keeper {
                     }
                 }
                 () = tokio::time::sleep(pause) => {
+                    let before = Arc::clone(&self.look.listing);
                     let still = self.look(&mut pause).await;
                     let mut changed = self.look_at_plugins(Quiet::Wait);
+                    changed |= before.notes != self.look.listing.notes;
                     if self.look.shape() != self.read && (still || self.only_plugins_differ()) {
                         self.reload();
                         changed = true;
@@ -274,7 +276,10 @@ impl Keeper {
     /// Reads the configuration again; it takes effect entirely or not at all.
     fn reload(&mut self) -> Reloaded {
         self.read = self.look.shape();
-        let read = read_listed(&self.places, &self.tools, &self.look.listing);
+        // Files are read and a hundred thousand checks may be parsed: nobody else waits for that.
+        let read = tokio::task::block_in_place(|| {
+            read_listed(&self.places, &self.tools, &self.look.listing)
+        });
         let read = read.and_then(|mut first| {
             let misfits = first.registry.misfits(&self.plugins, &self.registry);
             let refused = misfits.iter().any(|problem| problem.severity == Severity::Error);
@@ -326,7 +331,7 @@ impl Keeper {
     fn follow_folder(&mut self) {
         let plugins = self.look.listing.names().cloned().collect();
         let sources = Sources { plugins, ..self.sources.clone() };
-        if let Ok(first) = check(sources, &self.tools) {
+        if let Ok(first) = tokio::task::block_in_place(|| check(sources, &self.tools)) {
             self.registry = first.registry;
             self.sources = first.sources;
         }

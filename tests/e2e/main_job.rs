@@ -436,3 +436,16 @@ fn the_plugins_folder_may_vanish_and_return() {
     host.until_state("minimal", "pass");
     assert_eq!(host.health()["notes"], json!(null));
 }
+
+#[test]
+fn a_file_that_cannot_be_a_plugin_is_named_when_it_comes_and_forgotten_when_it_goes() {
+    let host = host().config("").start();
+    host.until_noted("there is nothing to check");
+    host.write("plugins/Bad Name.wasm", b"anything");
+    host.until_noted("the file `Bad Name.wasm` is not used");
+    host.remove("plugins/Bad Name.wasm");
+    until("the note is gone", || {
+        let notes = host.notes();
+        if notes.contains("Bad Name") { Err(notes) } else { Ok(()) }
+    });
+}

@@ -96,12 +96,6 @@ name_type!(
     &[]
 );
 
-impl From<&PluginName> for Result<CheckName, NameError> {
-    fn from(name: &PluginName) -> Self {
-        CheckName::new(name.as_str())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -41,11 +41,6 @@ impl Tracker {
         self.state.unwrap_or_default()
     }
 
-    /// Whether an outcome has decided yet.
-    pub fn is_decided(&self) -> bool {
-        self.state.is_some()
-    }
-
     /// Outcomes in a row that argue for another state than the present one.
     pub fn row(&self) -> u32 {
         self.row
