@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use wellcheck_core::config::tree::Place;
 use wellcheck_core::config::{self, Problem, Problems, Server, Severity, Sources, Token};
 use wellcheck_core::id::PluginName;
+use wellcheck_core::limits::{HostLimits, LoadLimits};
 use wellcheck_core::snapshot::{Configuration, Setup};
 
 use crate::checks::Tools;
@@ -102,12 +103,21 @@ pub(crate) struct Keeper {
 struct Fixed {
     server: Server,
     cache: Option<PathBuf>,
+    store: Option<PathBuf>,
+    load: LoadLimits,
+    host: HostLimits,
 }
 
 impl Fixed {
     fn of(registry: &Registry) -> Self {
         let config = &registry.config;
-        Self { server: config.server.clone(), cache: config.plugins.cache.clone() }
+        Self {
+            server: config.server.clone(),
+            cache: config.plugins.cache.clone(),
+            store: config.store.clone(),
+            load: config.plugins.load.clone(),
+            host: config.plugins.host.clone(),
+        }
     }
 }
 
@@ -181,6 +191,7 @@ impl Keeper {
             scheduler,
         };
         keeper.look_at_plugins(Quiet::Skip);
+        keeper.tell_store();
         keeper
     }
 
@@ -292,6 +303,8 @@ impl Keeper {
                 self.tokens.store(Arc::new(first.registry.config.tokens.clone()));
                 self.registry = first.registry;
                 self.sources = first.sources;
+                self.plugins.retry_blocked();
+                self.tell_store();
                 (true, first.problems)
             }
             Err(problems) => {
@@ -322,7 +335,7 @@ impl Keeper {
             && self.fixed != Fixed::of(new)
         {
             let place = Place::file(shown(main));
-            problems.warning(&place, "`[server]` or `[plugins] cache` has changed, which takes a restart; the rest is applied");
+            problems.warning(&place, "`[server]`, `[store]`, `[plugins] cache` or `[plugins.limits]` has changed, which takes a restart; the rest is applied");
         }
         problems.sorted()
     }
@@ -334,6 +347,15 @@ impl Keeper {
         if let Ok(first) = tokio::task::block_in_place(|| check(sources, &self.tools)) {
             self.registry = first.registry;
             self.sources = first.sources;
+        }
+    }
+
+    /// State of checks that are gone goes too, in time.
+    fn tell_store(&self) {
+        let keepers = self.registry.keepers();
+        // Where nothing may be kept, no store is opened.
+        if !keepers.is_empty() {
+            self.plugins.supplier().store.forget(&keepers);
         }
     }
 

@@ -12,6 +12,7 @@ mod folder;
 mod keeper;
 mod plugins;
 mod registry;
+mod store;
 
 mod published;
 mod scheduler;

@@ -2,8 +2,9 @@
 //!
 //! A file goes through a pipeline: wait until it is quiet, read, then what the sandbox does
 //! (validate, compile, bind, describe, schema), then it is tried on the checks that use it, and
-//! swapped in. A file that fails any step leaves the running version in place and shows why. The
-//! first version of a plugin skips the trial: its checks' own runs show what is wrong.
+//! swapped in. A file that fails any step leaves the running version in place and shows why; one
+//! that wants more than is granted is blocked until that is granted. The first version of a plugin
+//! skips the trial: its checks' own runs show what is wrong.
 //!
 //! Owned by the keeper; loading happens in tasks that hand their result back to it.
 
@@ -13,15 +14,14 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
-use wellcheck_core::grant::Grants;
 use wellcheck_core::id::{CheckName, PluginName};
 use wellcheck_core::limits::LoadLimits;
-use wellcheck_core::redact::Redactor;
+use wellcheck_core::outcome::{FaultReason, Outcome};
 use wellcheck_core::snapshot::{Newest, PluginFacts, PluginState};
 use wellcheck_wasm::{Plugin, Sandbox, rejects_load};
 
-use crate::checks::plugin::PluginChecker;
-use crate::checks::{Checker, RunContext};
+use crate::checks::RunContext;
+use crate::checks::plugin::{Given, PluginChecker, Supplier};
 use crate::folder::Listing;
 use crate::sources::Fingerprint;
 
@@ -50,26 +50,36 @@ impl Loaded {
             digest: plugin.digest().to_owned(),
             size: plugin.size() as u64,
             line: plugin.line().to_owned(),
+            wants: (description.wants.iter())
+                .map(|want| (want.grant.clone(), want.value.clone(), want.why.clone()))
+                .collect(),
+            imports: plugin.import_summary(),
         };
         Self { plugin, facts: Arc::new(facts) }
     }
 }
 
 /// A check that uses a plugin, as far as a new version of it is concerned.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct User {
     pub(crate) check: CheckName,
-    pub(crate) settings: serde_json::Value,
-    pub(crate) grants: Grants,
-    pub(crate) redactor: Redactor,
+    pub(crate) given: Given,
     pub(crate) timeout: Duration,
+}
+
+/// Why a file does not run.
+enum Unfit {
+    /// It cannot be used.
+    Broken(String),
+    /// It waits for these grants.
+    Blocked(Vec<String>),
 }
 
 /// A load that has ended.
 pub(crate) struct Finished {
     name: PluginName,
     fingerprint: Fingerprint,
-    result: Result<Loaded, String>,
+    result: Result<Loaded, Unfit>,
 }
 
 /// All plugins of the folder.
@@ -79,6 +89,7 @@ pub(crate) struct Plugins {
     permits: Arc<Semaphore>,
     finished: mpsc::Sender<Finished>,
     limits: LoadLimits,
+    supplier: Supplier,
 }
 
 #[derive(Default)]
@@ -106,10 +117,29 @@ pub(crate) enum Quiet {
 
 impl Plugins {
     /// No plugins yet. Ended loads arrive at the receiver; hand them to [`Plugins::finish`].
-    pub(crate) fn new(sandbox: Sandbox, limits: LoadLimits) -> (Self, mpsc::Receiver<Finished>) {
+    pub(crate) fn new(
+        sandbox: Sandbox,
+        limits: LoadLimits,
+        supplier: Supplier,
+    ) -> (Self, mpsc::Receiver<Finished>) {
         let (finished, receiver) = mpsc::channel(LOADS);
         let permits = Arc::new(Semaphore::new(LOADS));
-        (Self { sandbox, entries: BTreeMap::new(), permits, finished, limits }, receiver)
+        let entries = BTreeMap::new();
+        (Self { sandbox, entries, permits, finished, limits, supplier }, receiver)
+    }
+
+    /// What the process gives to plugins.
+    pub(crate) fn supplier(&self) -> &Supplier {
+        &self.supplier
+    }
+
+    /// The grants may have changed: what waits for some is loaded again at the next look.
+    pub(crate) fn retry_blocked(&mut self) {
+        for entry in self.entries.values_mut() {
+            if matches!(entry.newest, Some(Newest::Blocked(_))) {
+                entry.tried = None;
+            }
+        }
     }
 
     /// Takes in what the folder looks like now, and starts to load what is new. Returns whether
@@ -154,13 +184,13 @@ impl Plugins {
             entry.tried = Some(fingerprint);
             entry.newest = Some(Newest::Loading("the plugin is being compiled".to_owned()));
             changed = true;
-            let users = if entry.running.is_some() { users(name) } else { Vec::new() };
-            loads.push((fingerprint, name.clone(), users));
+            let running = entry.running.clone().map(|running| (running, users(name)));
+            loads.push((fingerprint, name.clone(), running));
         }
         // Small ones first: they are done at once, and big ones take long anyway.
         loads.sort_by_key(|(fingerprint, ..)| fingerprint.size);
-        for (fingerprint, name, users) in loads {
-            self.load(name, fingerprint, Arc::clone(listing), users);
+        for (fingerprint, name, running) in loads {
+            self.load(name, fingerprint, Arc::clone(listing), running);
         }
         let before = self.entries.len();
         self.entries.retain(|name, entry| {
@@ -177,15 +207,24 @@ impl Plugins {
         name: PluginName,
         fingerprint: Fingerprint,
         listing: Arc<Listing>,
-        users: Vec<User>,
+        running: Option<(Loaded, Vec<User>)>,
     ) {
         let sandbox = self.sandbox.clone();
+        let supplier = self.supplier.clone();
         let permits = Arc::clone(&self.permits);
         let finished = self.finished.clone();
         let limit = self.limits.file_bytes;
         tokio::spawn(async move {
             let _permit = permits.acquire().await.expect("the semaphore is never closed");
-            let result = load(&sandbox, &name, &listing, limit, &users).await;
+            let result = match load(&sandbox, &name, &listing, limit).await {
+                Err(why) => Err(Unfit::Broken(why)),
+                Ok(loaded) => match running {
+                    None => Ok(loaded),
+                    Some((before, users)) => {
+                        replaces(&loaded, &before, &users, &supplier).await.map(|()| loaded)
+                    }
+                },
+            };
             // The keeper is gone only when the process ends.
             let _ = finished.send(Finished { name, fingerprint, result }).await;
         });
@@ -207,7 +246,11 @@ impl Plugins {
                 entry.running = Some(loaded);
                 entry.newest = Some(Newest::Running);
             }
-            Err(why) => {
+            Err(Unfit::Blocked(grants)) => {
+                tracing::warn!(plugin = %name, "the new version of the plugin waits for grants; the running one goes on: {}", grants.join("; "));
+                entry.newest = Some(Newest::Blocked(grants));
+            }
+            Err(Unfit::Broken(why)) => {
                 let old = entry.running.as_ref().map(|loaded| &loaded.facts.version);
                 let goes_on = old.map(|version| format!("; version {version} goes on"));
                 tracing::warn!(plugin = %name, "plugin cannot be used: {why}{}", goes_on.unwrap_or_default());
@@ -251,7 +294,6 @@ async fn load(
     name: &PluginName,
     listing: &Arc<Listing>,
     limit: u64,
-    users: &[User],
 ) -> Result<Loaded, String> {
     let bytes = {
         let (name, listing) = (name.clone(), Arc::clone(listing));
@@ -263,27 +305,75 @@ async fn load(
     for note in &plugin.timings().notes {
         tracing::warn!(plugin = %name, "{note}");
     }
-    let loaded = Loaded::new(plugin);
-    for user in users.iter().take(TRIALS) {
-        trial(&loaded, user).await?;
+    Ok(Loaded::new(plugin))
+}
+
+/// Whether a new version may take the place of the one that runs.
+async fn replaces(
+    loaded: &Loaded,
+    before: &Loaded,
+    users: &[User],
+    supplier: &Supplier,
+) -> Result<(), Unfit> {
+    for User { check, given, .. } in users {
+        loaded.plugin.check_settings(&given.settings).map_err(|problems| {
+            let problems = problems.join("; ");
+            Unfit::Broken(format!("the settings of check `{check}` do not fit it: {problems}"))
+        })?;
     }
-    Ok(loaded)
+    let waits_for = waits_for(loaded, before, users);
+    if !waits_for.is_empty() {
+        return Err(Unfit::Blocked(waits_for));
+    }
+    for user in users.iter().take(TRIALS) {
+        trial(loaded, user, supplier).await?;
+    }
+    Ok(())
+}
+
+/// What a version wants that the one before it did not, and that a check does not grant.
+fn waits_for(loaded: &Loaded, before: &Loaded, users: &[User]) -> Vec<String> {
+    let is_new = |want: &&(String, String, String)| {
+        !before.facts.wants.iter().any(|old| (&old.0, &old.1) == (&want.0, &want.1))
+    };
+    let mut missing = Vec::new();
+    for (grant, value, why) in loaded.facts.wants.iter().filter(is_new) {
+        for User { check, given, .. } in users {
+            let is_granted = given.grants.covers(grant, value).unwrap_or_else(|_words| {
+                // A want in words, such as "the origin of `url`", is met by any grant of its kind.
+                given.grants.list().iter().any(|(kind, _)| kind.as_str() == grant)
+            });
+            if !is_granted {
+                missing.push(format!(
+                    "check `{check}` does not grant `{grant} = \"{value}\"` ({why})"
+                ));
+            }
+        }
+    }
+    missing.dedup();
+    missing
 }
 
 /// Whether a check that the running version serves would be served by this one too. A target that is
 /// down passes: that is not the plugin's doing.
-async fn trial(loaded: &Loaded, user: &User) -> Result<(), String> {
-    let User { check, settings, grants, redactor, timeout } = user;
-    let checker = PluginChecker::new(loaded, settings, grants, redactor).map_err(|problems| {
-        format!("the settings of check `{check}` do not fit it: {}", problems.join("; "))
-    })?;
+async fn trial(loaded: &Loaded, user: &User, supplier: &Supplier) -> Result<(), Unfit> {
+    let User { check, given, timeout } = user;
+    let checker = PluginChecker::new(loaded, given, supplier)
+        .map_err(|problems| Unfit::Broken(problems.join("; ")))?;
     let deadline = Instant::now() + *timeout;
     let context = RunContext { check: check.clone(), deadline, failures_in_a_row: 0 };
-    let outcome = checker.run(&context).await.outcome;
-    if rejects_load(&outcome) {
-        let reason = outcome.reason().unwrap_or_default();
-        let message = outcome.message();
-        return Err(format!("its trial run for check `{check}` faulted: {reason}: {message}"));
+    let outcome = checker.look(&context).await.run.outcome;
+    match &outcome {
+        Outcome::Faulted(fault) if fault.reason == FaultReason::Denied => {
+            Err(Unfit::Blocked(vec![format!("check `{check}`: {}", fault.message)]))
+        }
+        _ if rejects_load(&outcome) => {
+            let reason = outcome.reason().unwrap_or_default();
+            let message = outcome.message();
+            Err(Unfit::Broken(format!(
+                "its trial run for check `{check}` faulted: {reason}: {message}"
+            )))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -4,11 +4,16 @@
 //! encoded when it is first asked for, once per snapshot, and shared by every connection.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use wellcheck_core::format::{FORMATS, Selection};
+use wellcheck_core::outcome::Outcome;
 use wellcheck_core::snapshot::Snapshot;
+use wellcheck_wasm::{Standing, Standings};
+
+use crate::clock::Clock;
 
 /// A rendered answer.
 #[derive(Debug, Clone)]
@@ -68,5 +73,35 @@ impl Shared {
     /// The present picture.
     pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Published>> {
         self.0.load()
+    }
+}
+
+/// How checks are, for the plugins of other checks.
+pub(crate) struct SharedStandings {
+    /// Where the present picture is found.
+    pub(crate) shared: Shared,
+    /// What ages are counted by.
+    pub(crate) clock: Clock,
+}
+
+impl Standings for SharedStandings {
+    fn latest(&self, check: &str) -> Option<Standing> {
+        let published = self.shared.load();
+        let state = published.snapshot.check(check)?;
+        let current = state.current();
+        let observations = match current.map(|last| &last.run.outcome) {
+            Some(Outcome::Answered(report)) => report.observations.clone(),
+            _ => Vec::new(),
+        };
+        Some(Standing {
+            state: state.state,
+            reason: state.reason().map(str::to_owned),
+            message: state.message().to_owned(),
+            age: current.map(|last| {
+                let age = self.clock.now().wall.0.saturating_sub(last.at.0);
+                Duration::from_millis(u64::try_from(age).unwrap_or(0))
+            }),
+            observations,
+        })
     }
 }

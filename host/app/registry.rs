@@ -4,19 +4,18 @@
 //! that cannot run (its plugin is missing, being compiled or broken, its settings do not fit) is an
 //! entry all the same: it is held, and says why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use wellcheck_core::check::{CheckSpec, Origin, What};
 use wellcheck_core::config::tree::{Table, Text};
 use wellcheck_core::config::{Config, Kinds, Problem, Problems};
-use wellcheck_core::grant::Grants;
 use wellcheck_core::id::{CheckName, PluginName};
 use wellcheck_core::outcome::FaultReason;
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::snapshot::{Facts, Held, Newest};
 
-use crate::checks::plugin::PluginChecker;
+use crate::checks::plugin::{Given, PluginChecker};
 use crate::checks::{Checker, Tools};
 use crate::plugins::{Plugins, User};
 
@@ -125,16 +124,25 @@ impl Registry {
     /// The checks that use a plugin.
     pub(crate) fn users(&self, name: &PluginName) -> Vec<User> {
         let users = self.specs.iter().filter_map(|spec| match &spec.what {
-            What::Plugin { plugin, settings, grants } if plugin == name => Some(User {
+            What::Plugin { plugin, settings, grants, limits } if plugin == name => Some(User {
                 check: spec.name.clone(),
-                settings: settings.clone(),
-                grants: grants.clone(),
-                redactor: self.config.redactor.clone(),
+                given: Given::new(settings, grants, limits, &self.config),
                 timeout: spec.timing.timeout,
             }),
             _ => None,
         });
         users.collect()
+    }
+
+    /// The checks that may keep state, each with its plugin.
+    pub(crate) fn keepers(&self) -> BTreeSet<(CheckName, PluginName)> {
+        let keeps = |spec: &Arc<CheckSpec>| match &spec.what {
+            What::Plugin { plugin, grants, .. } if grants.state > 0 => {
+                Some((spec.name.clone(), plugin.clone()))
+            }
+            _ => None,
+        };
+        self.specs.iter().filter_map(keeps).collect()
     }
 
     /// Every check with what runs it now.
@@ -149,8 +157,9 @@ impl Registry {
                 let checker = self.builtin.get(&spec.name).expect("made while it was read");
                 Runner::Ready(Arc::clone(checker), Version::Builtin)
             }
-            (None, What::Plugin { plugin, settings, grants }) => {
-                plugin_runner(plugin, settings, grants, &self.config.redactor, plugins)
+            (None, What::Plugin { plugin, settings, grants, limits }) => {
+                let given = Given::new(settings, grants, limits, &self.config);
+                plugin_runner(plugin, &given, plugins)
             }
         };
         let facts = match &runner {
@@ -170,22 +179,17 @@ fn held(reason: FaultReason, message: impl Into<String>) -> Runner {
     Runner::Held(Held { reason, message: message.into() })
 }
 
-fn plugin_runner(
-    name: &PluginName,
-    settings: &serde_json::Value,
-    grants: &Grants,
-    redactor: &Redactor,
-    plugins: &Plugins,
-) -> Runner {
+fn plugin_runner(name: &PluginName, given: &Given, plugins: &Plugins) -> Runner {
     let Some(loaded) = plugins.running(name) else {
         return match plugins.newest(name) {
             None => held(FaultReason::Missing, format!("there is no plugin file `{name}.wasm`")),
             Some(Newest::Broken(why)) => held(FaultReason::Load, why.clone()),
+            Some(Newest::Blocked(grants)) => held(FaultReason::Denied, grants.join("; ")),
             Some(Newest::Loading(step)) => held(FaultReason::Compiling, step.clone()),
             Some(Newest::Running) => held(FaultReason::Compiling, "it is being swapped in"),
         };
     };
-    match PluginChecker::new(loaded, settings, grants, redactor) {
+    match PluginChecker::new(loaded, given, plugins.supplier()) {
         Ok(checker) => {
             let version = Version::Plugin(loaded.facts.digest.clone());
             Runner::Ready(Arc::new(checker), version)

@@ -6,23 +6,27 @@
 //!   state and its place in its interval; one that changed runs soon.
 //! - a check is due: its run is spawned. It is not due again before that run has ended, so that runs
 //!   of one check never overlap.
-//! - a run has ended, also by a panic: its outcome goes through the thresholds.
+//! - a run has ended, also by a panic: its outcome goes through the thresholds. A check that faults
+//!   again and again by its plugin's own doing is due later each time, until it answers.
 //! - it is time to publish: a snapshot replaces the one that readers share.
 //!
 //! Each run is a task with a deadline of its own; a target that hangs holds up nobody else.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
-use wellcheck_core::check::CheckSpec;
+use wellcheck_core::backoff::Faults;
+use wellcheck_core::check::{CheckSpec, What};
+use wellcheck_core::grant::Use;
 use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::schedule::{Phase, first_due, next_due};
-use wellcheck_core::snapshot::{CheckState, Facts, Held, Last, Setup, Snapshot};
+use wellcheck_core::series::{self, Series};
+use wellcheck_core::snapshot::{Backoff, CheckState, Facts, Held, Last, MAX_USED, Setup, Snapshot};
 use wellcheck_core::status::Status;
 use wellcheck_core::threshold::Tracker;
 use wellcheck_core::time::{Monotonic, Now, WallTime};
@@ -66,6 +70,12 @@ struct Slot {
     tracker: Tracker,
     /// Runs in a row that did not pass.
     failures: u32,
+    /// Faults in a row of the plugin's own doing, and the pause that they lead to.
+    faults: Faults,
+    backoff: Option<Backoff>,
+    /// Of a plugin: its observations, and what it asked for.
+    series: Series,
+    used: Arc<BTreeSet<Use>>,
     since: WallTime,
     last: Option<Arc<Last>>,
     answered: bool,
@@ -224,18 +234,22 @@ impl Scheduler {
                     FaultReason::Internal,
                     "the run panicked; this is a bug of wellcheck",
                 );
-                let (outcome, log) = (Outcome::Faulted(fault), RunLog::default());
-                (id, Run { outcome, duration: Duration::ZERO, log })
+                (id, faulted(fault, Duration::ZERO))
             }
         };
         let now = self.clock.now();
         // A check that was removed or changed meanwhile has another number.
         let Some(slot) = self.index.get(&id).map(|index| &mut self.slots[*index]) else { return };
         slot.running = false;
-        let due = match slot.due {
+        let pause = match slot.held {
+            None => slot.pause(&run.outcome, now),
+            Some(_) => None,
+        };
+        let due = match (slot.due, pause) {
             // A new version was swapped in during the run; it runs soon.
-            Some(due) => due,
-            None => next_due(now.monotonic, &slot.spec.timing, slot.phase),
+            (Some(due), _) => due,
+            (None, Some(pause)) => now.monotonic.after(pause),
+            (None, None) => next_due(now.monotonic, &slot.spec.timing, slot.phase),
         };
         slot.due = Some(due);
         self.queue.push(Reverse((due, id)));
@@ -293,15 +307,16 @@ async fn until(instant: Option<tokio::time::Instant>) {
 async fn guarded(checker: &dyn Checker, context: &RunContext, timeout: Duration) -> Run {
     match tokio::time::timeout_at(context.deadline + GRACE, checker.run(context)).await {
         Ok(run) => run,
-        Err(_elapsed) => Run {
-            outcome: Outcome::Faulted(Fault::new(
-                FaultReason::Timeout,
-                format!("the check did not end within its timeout of {timeout:?}"),
-            )),
-            duration: timeout + GRACE,
-            log: RunLog::default(),
-        },
+        Err(_elapsed) => {
+            let message = format!("the check did not end within its timeout of {timeout:?}");
+            faulted(Fault::new(FaultReason::Timeout, message), timeout + GRACE)
+        }
     }
+}
+
+fn faulted(fault: Fault, duration: Duration) -> Run {
+    let (outcome, log) = (Outcome::Faulted(fault), RunLog::default());
+    Run { outcome, duration, log, used: Vec::new() }
 }
 
 impl Slot {
@@ -317,6 +332,8 @@ impl Slot {
             last: None,
             answered: false,
             held: None,
+            used: Arc::default(),
+            backoff: None,
         });
         Self {
             id,
@@ -328,6 +345,10 @@ impl Slot {
             redactor: entry.redactor.clone(),
             tracker: Tracker::default(),
             failures: 0,
+            faults: Faults::default(),
+            backoff: None,
+            series: Series::default(),
+            used: Arc::default(),
             since: now.wall,
             last: None,
             answered: false,
@@ -355,6 +376,10 @@ impl Slot {
             Runner::Ready(checker, version) => {
                 let same = self.runner.as_ref().is_some_and(|(_, running)| *running == version);
                 let was_held = self.held.take().is_some();
+                if !same {
+                    self.faults = Faults::default();
+                    self.backoff = None;
+                }
                 self.runner = Some((checker, version));
                 match (same, retimed) {
                     (true, false) => None,
@@ -374,6 +399,40 @@ impl Slot {
         due.filter(|_| !self.running)
     }
 
+    /// How long a check waits that faults again and again by its plugin's own doing.
+    fn pause(&mut self, outcome: &Outcome, now: Now) -> Option<Duration> {
+        if !matches!(self.spec.what, What::Plugin { .. }) {
+            return None;
+        }
+        self.faults.observe(outcome);
+        let pause = self.faults.pause(self.spec.timing.interval);
+        self.backoff = pause.map(|pause| {
+            let ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+            Backoff { faults: self.faults.row(), until: WallTime(now.wall.0.saturating_add(ms)) }
+        });
+        pause
+    }
+
+    /// What a plugin's run leaves besides its outcome: the series that it began, what it asked for.
+    fn account(&mut self, run: &mut Run) {
+        let What::Plugin { limits, .. } = &self.spec.what else { return };
+        if let Outcome::Answered(report) = &mut run.outcome {
+            let limit = limits.observation_names;
+            let left_out = self.series.admit(report, limit);
+            if left_out > 0 {
+                run.log.flags.push(series::flag(left_out, limit));
+            }
+        }
+        if run.used.iter().any(|used| !self.used.contains(used)) {
+            let all = Arc::make_mut(&mut self.used);
+            for used in &run.used {
+                if all.len() < MAX_USED {
+                    all.insert(used.clone());
+                }
+            }
+        }
+    }
+
     /// Stops believing anything of a check that cannot run.
     fn hold(&mut self, held: Held, now: Now) {
         let from = self.tracker.state();
@@ -385,12 +444,15 @@ impl Slot {
             transition(&self.spec, from, Status::Unknown, held.reason.as_str(), &held.message);
         }
         self.tracker = Tracker::default();
+        self.faults = Faults::default();
+        self.backoff = None;
         self.held = Some(held);
     }
 
     /// Takes in an outcome.
     fn observe(&mut self, mut run: Run, now: Now) -> Urgency {
         run.redact(&self.redactor);
+        self.account(&mut run);
         let status = match (&run.outcome, run.outcome.status()) {
             (Outcome::Faulted(_), _) => self.spec.on_fault,
             (Outcome::Answered(_), status) => status,
@@ -423,6 +485,8 @@ impl Slot {
             last: self.last.clone(),
             answered: self.answered,
             held: self.held.clone(),
+            used: Arc::clone(&self.used),
+            backoff: self.backoff,
         });
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::guests::{example_path, guest_path};
+use crate::support::guests::{example_path, guest, guest_path};
 use crate::support::host::{host, write};
 use crate::support::program::{Ended, command, finish, run, run_in};
 use crate::support::redact::{self, check_snapshot};
@@ -124,6 +124,39 @@ fn run_keeps_compiled_code_where_the_configuration_says() {
 }
 
 #[test]
+fn inspect_shows_what_each_check_wants_is_granted_and_uses() {
+    let target = target::http().status(200).start();
+    let dir = TempDir::new().expect("a folder");
+    let config = format!(
+        "[[check]]\nname = \"allowed\"\nplugin = \"http-get\"\nsettings = {{ url = \"{url}\" }}\n\
+         [check.grants]\nhttp = \"{origin}\"\nenv = \"PATH\"\n\
+         [[check]]\nname = \"denied\"\nplugin = \"http-get\"\nsettings = {{ url = \"{url}\" }}\n",
+        url = target.url("/"),
+        origin = target.url("")
+    );
+    write(dir.path(), "wellcheck.toml", config);
+    write(dir.path(), "plugins/http-get.wasm", guest("http-get"));
+    let path = |name: &str| dir.path().join(name).to_string_lossy().into_owned();
+    let args =
+        ["plugin", "inspect", &path("plugins/http-get.wasm"), "--config", &path("wellcheck.toml")];
+    let text = run(&args).expect(0).out;
+    let origin = target.url("");
+    for says in [
+        "grants of check `allowed` (one run: pass: answered 200".to_owned(),
+        format!("granted  http = \"{origin}\""),
+        "granted  env = \"PATH\"".to_owned(),
+        format!("used     http = \"GET {origin}\""),
+        "used     env = \"PATH (offered)\"".to_owned(),
+        "grants of check `denied` (one run: unknown: no grant for".to_owned(),
+    ] {
+        assert!(text.contains(&says), "`{says}`: {text}");
+    }
+    let json = run(&[&args[..], &["--json"]].concat()).expect(0).json();
+    assert_eq!(json["checks"][0]["used"][0]["value"], format!("GET {origin}"));
+    assert_eq!(json["checks"][1]["used"][0]["denied"], true, "{json}");
+}
+
+#[test]
 fn inspect_shows_what_a_plugin_says_of_itself_and_costs() {
     let text = run(&["plugin", "inspect", &echo()]).expect(0).out;
     for says in [
@@ -133,9 +166,8 @@ fn inspect_shows_what_a_plugin_says_of_itself_and_costs() {
         "wellcheck:check 0.1",
         "blake3:",
         "http://localhost/echo",
-        "wants to be granted:",
-        "http = \"http://127.0.0.1:1\"",
-        "to show what a want looks like",
+        "wanted  http = \"http://127.0.0.1:1\"",
+        "not granted: to show what a want looks like",
         "imports:",
         "settings schema:",
     ] {

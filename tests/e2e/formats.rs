@@ -11,6 +11,7 @@ use wellcheck_core::config::{Problem, Severity};
 use wellcheck_core::format::{FORMATS, Format, Selection, api};
 use wellcheck_core::grant::Grants;
 use wellcheck_core::id::{CheckName, PluginName};
+use wellcheck_core::limits::RunLimits;
 use wellcheck_core::outcome::{
     Answer, FailReason, Fault, FaultReason, Observation, Outcome, Part, Report, Run, RunLog,
 };
@@ -36,6 +37,12 @@ fn plugin() -> Arc<PluginFacts> {
         digest: "d".repeat(64),
         size: 1234,
         line: "0.1".to_owned(),
+        wants: vec![(
+            "http".to_owned(),
+            "https://api.example.com".to_owned(),
+            "to read the queue".to_owned(),
+        )],
+        imports: vec!["HTTP", "log"],
     })
 }
 
@@ -52,12 +59,15 @@ fn check(name: &str, origin: Origin) -> CheckState {
             plugin: PluginName::new("queue").expect("a name"),
             settings: serde_json::json!({}),
             grants: Grants::default(),
+            limits: RunLimits::default(),
         },
         origin,
         place: Place::file("wellcheck.toml"),
         refused: None,
     };
     CheckState {
+        used: Arc::default(),
+        backoff: None,
         spec: Arc::new(spec),
         facts: Arc::new(Facts { target: None, port: 0, plugin: Some(plugin()) }),
         state: Status::Unknown,
@@ -72,7 +82,12 @@ fn check(name: &str, origin: Origin) -> CheckState {
 /// A check whose last run had this outcome.
 fn ran(name: &str, outcome: Outcome) -> CheckState {
     let state = outcome.status();
-    let run = Run { outcome, duration: Duration::from_micros(1_234_567), log: RunLog::default() };
+    let run = Run {
+        outcome,
+        duration: Duration::from_micros(1_234_567),
+        log: RunLog::default(),
+        used: Vec::new(),
+    };
     let last = Some(Arc::new(Last { run, at: at(500) }));
     CheckState { state, last, ..check(name, Origin::Configured) }
 }
@@ -307,7 +322,10 @@ fn the_json_api_has_a_snapshot_of_every_state() {
             blocks.extend(details.map(|text| format!("── {name}: detail ──\n{text}\n")));
         }
         if ["empty", "held"].contains(name) {
-            blocks.push(format!("── {name}: status ──\n{}\n", pretty(api::status(snapshot))));
+            blocks.push(format!(
+                "── {name}: status ──\n{}\n",
+                pretty(api::status(snapshot, &api::Host::default()))
+            ));
         }
     }
     check_snapshot("api", &redact::version(&blocks.join("\n")));

@@ -69,9 +69,13 @@ fn a_big_plugin_is_listed_as_compiling_while_others_go_on() {
     assert_eq!(host.check("login-flow")["reason"], "compiling", "a small one does not wait for it");
 }
 
+/// A check that grants what the guest `echo` wants: another version never gets more than is granted.
+const X_FOR_ECHO: &str =
+    "[[check]]\nname = \"x\"\nplugin = \"x\"\n[check.grants]\nhttp = \"http://127.0.0.1:1\"\n";
+
 #[test]
 fn another_version_by_an_atomic_rename_runs() {
-    let host = host().plugin("x", &guest("minimal")).start();
+    let host = host().config(X_FOR_ECHO).plugin("x", &guest("minimal")).start();
     host.until_version("x", "1.0.0");
     host.replace("plugins/x.wasm", guest("echo"));
     let check = host.until_version("x", "1.2.3");
@@ -82,7 +86,7 @@ fn another_version_by_an_atomic_rename_runs() {
 
 #[test]
 fn another_version_written_over_the_old_one_runs() {
-    let host = host().plugin("x", &guest("minimal")).start();
+    let host = host().config(X_FOR_ECHO).plugin("x", &guest("minimal")).start();
     host.until_version("x", "1.0.0");
     host.write("plugins/x.wasm", guest("echo"));
     host.until_version("x", "1.2.3");
@@ -92,10 +96,7 @@ fn another_version_written_over_the_old_one_runs() {
 
 #[test]
 fn another_version_keeps_the_state_of_its_check() {
-    let host = host()
-        .config("[[check]]\nname = \"x\"\nplugin = \"x\"\n")
-        .plugin("x", &guest("minimal"))
-        .start();
+    let host = host().config(X_FOR_ECHO).plugin("x", &guest("minimal")).start();
     let before = host.until_version("x", "1.0.0");
     host.replace("plugins/x.wasm", guest("echo"));
     let after = host.until("x", "a run of the new version", |check| {

@@ -94,7 +94,7 @@ impl Checker for HttpCheck {
             let started = Instant::now();
             let exchange = self.client.fetch(&self.request, context.deadline).await;
             let outcome = self.judge(&exchange);
-            Run { outcome, duration: started.elapsed(), log: RunLog::default() }
+            Run { outcome, duration: started.elapsed(), log: RunLog::default(), used: Vec::new() }
         }
         .boxed()
     }

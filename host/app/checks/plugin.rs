@@ -1,50 +1,119 @@
 //! A check that a plugin runs: one of its components, with this check's settings and grants.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
+use wellcheck_core::config::Config;
 use wellcheck_core::grant::Grants;
 use wellcheck_core::limits::RunLimits;
 use wellcheck_core::outcome::Run;
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::snapshot::Facts;
-use wellcheck_wasm::Invocation;
+use wellcheck_wasm::{Invocation, PluginRun, Standings, Supplies};
 
 use super::{Checker, RunContext};
 use crate::plugins::Loaded;
+use crate::store::Store;
+
+/// What the configuration gives to a plugin for one check.
+#[derive(Clone)]
+pub(crate) struct Given {
+    /// A JSON object.
+    pub(crate) settings: serde_json::Value,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) limits: Arc<RunLimits>,
+    /// All secrets by name; the grants decide.
+    pub(crate) secrets: Arc<BTreeMap<String, String>>,
+    pub(crate) redactor: Redactor,
+}
+
+impl Given {
+    /// What stands in the configuration.
+    pub(crate) fn new(
+        settings: &serde_json::Value,
+        grants: &Grants,
+        limits: &RunLimits,
+        config: &Config,
+    ) -> Self {
+        Self {
+            settings: settings.clone(),
+            grants: Arc::new(grants.clone()),
+            limits: Arc::new(limits.clone()),
+            secrets: Arc::clone(&config.secrets),
+            redactor: config.redactor.clone(),
+        }
+    }
+}
+
+/// What the process gives to every plugin that is granted it.
+#[derive(Clone)]
+pub(crate) struct Supplier {
+    /// Where state is kept.
+    pub(crate) store: Store,
+    /// How other checks are; nothing where one check runs by itself.
+    pub(crate) standings: Option<Arc<dyn Standings>>,
+}
 
 /// See the module.
 pub(crate) struct PluginChecker {
     loaded: Loaded,
-    /// A JSON object.
     settings: Arc<str>,
-    grants: Arc<Grants>,
-    limits: Arc<RunLimits>,
-    redactor: Redactor,
+    given: Given,
+    env: Arc<[(String, String)]>,
+    supplier: Supplier,
 }
 
 impl PluginChecker {
-    /// Binds a plugin to a check's settings and grants.
+    /// Binds a plugin to what a check gives it.
     ///
     /// # Errors
     /// Everything in which the settings do not fit the plugin's schema.
     pub(crate) fn new(
         loaded: &Loaded,
-        settings: &serde_json::Value,
-        grants: &Grants,
-        redactor: &Redactor,
+        given: &Given,
+        supplier: &Supplier,
     ) -> Result<Self, Vec<String>> {
-        loaded.plugin.check_settings(settings)?;
+        loaded.plugin.check_settings(&given.settings)?;
+        let names = given.grants.env.iter().map(|name| name.as_str());
+        let env = names.filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
         Ok(Self {
             loaded: loaded.clone(),
-            settings: settings.to_string().into(),
-            grants: Arc::new(grants.clone()),
-            limits: Arc::new(RunLimits::default()),
-            redactor: redactor.clone(),
+            settings: given.settings.to_string().into(),
+            env: env.collect(),
+            given: given.clone(),
+            supplier: supplier.clone(),
         })
+    }
+
+    /// Looks once; what the run wants to keep is not kept.
+    pub(crate) async fn look(&self, context: &RunContext) -> PluginRun {
+        let Self { loaded, settings, given, env, supplier } = self;
+        let state = match given.grants.state {
+            0 => Arc::default(),
+            _ => supplier.store.state(&context.check, loaded.plugin.name()).await,
+        };
+        let timeout = context.deadline.saturating_duration_since(Instant::now());
+        let invocation = Invocation {
+            check: context.check.clone(),
+            settings: Arc::clone(settings),
+            grants: Arc::clone(&given.grants),
+            limits: Arc::clone(&given.limits),
+            timeout: timeout.max(Duration::from_millis(1)),
+            failures_in_a_row: context.failures_in_a_row,
+            traceparent: None,
+            redact: given.redactor.clone(),
+            supplies: Supplies {
+                env: Arc::clone(env),
+                secrets: Arc::clone(&given.secrets),
+                state,
+                checks: supplier.standings.clone(),
+            },
+        };
+        loaded.plugin.run(invocation).await
     }
 }
 
@@ -55,21 +124,12 @@ impl Checker for PluginChecker {
 
     fn run<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Run> {
         async move {
-            let timeout = context.deadline.saturating_duration_since(Instant::now());
-            self.loaded
-                .plugin
-                .run(Invocation {
-                    check: context.check.clone(),
-                    settings: Arc::clone(&self.settings),
-                    grants: Arc::clone(&self.grants),
-                    limits: Arc::clone(&self.limits),
-                    timeout: timeout.max(Duration::from_millis(1)),
-                    failures_in_a_row: context.failures_in_a_row,
-                    traceparent: None,
-                    redact: self.redactor.clone(),
-                })
-                .await
-                .run
+            let done = self.look(context).await;
+            if let Some(state) = done.state {
+                let plugin = self.loaded.plugin.name();
+                self.supplier.store.keep(&context.check, plugin, Arc::new(state));
+            }
+            done.run
         }
         .boxed()
     }

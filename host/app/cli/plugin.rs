@@ -1,21 +1,31 @@
-//! `wellcheck plugin inspect`: what a plugin says of itself, needs, and costs.
+//! `wellcheck plugin inspect`: what a plugin says of itself, what it wants, is granted and uses, and
+//! what it costs.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
-use wellcheck_core::grant::Grants;
+use tokio::time::Instant;
+use wellcheck_core::config::Plugins;
+use wellcheck_core::grant::{Grants, Use};
 use wellcheck_core::id::CheckName;
 use wellcheck_core::limits::RunLimits;
+use wellcheck_core::outcome::Run;
 use wellcheck_core::redact::Redactor;
-use wellcheck_core::units::show_size;
-use wellcheck_wasm::{Invocation, Plugin, PluginRun};
+use wellcheck_core::units::{count, show_size};
+use wellcheck_wasm::{Description, Invocation, Plugin, PluginRun, Supplies, Want};
 
 use super::exit::{Ended, Exit, OrExit};
-use super::setup;
+use super::setup::{self, Where};
 use super::table::columns;
+use crate::checks::RunContext;
+use crate::checks::plugin::{PluginChecker, Supplier};
+use crate::keeper;
+use crate::plugins::{Loaded, User};
+use crate::registry::Registry;
+use crate::store::Store;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -26,7 +36,9 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 #[command(
     after_help = "The run that is measured has no settings and no grants; it shows what an instance \
-costs, not what a check finds.\n\nExample:\n  wellcheck plugin inspect plugins/json-number.wasm"
+costs, not what a check finds. Each check of the configuration that uses the plugin is then run once \
+with its own settings and grants, to show what it uses.\n\nExamples:\n  wellcheck plugin inspect plugins/json-number.wasm\n  \
+wellcheck plugin inspect plugins/json-number.wasm --config wellcheck.toml"
 )]
 pub(super) struct Inspect {
     /// The plugin's file
@@ -34,6 +46,8 @@ pub(super) struct Inspect {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    places: Where,
 }
 
 /// A plugin and what it costs.
@@ -42,7 +56,18 @@ struct Inspected {
     compile: Duration,
     load: Duration,
     run: PluginRun,
+    checks: Vec<Checked>,
 }
+
+/// A check that uses the plugin, and one run of it.
+struct Checked {
+    check: CheckName,
+    grants: Arc<Grants>,
+    run: Result<Run, Vec<String>>,
+}
+
+/// Most checks that are run to show what they use.
+const MOST_CHECKS: usize = 16;
 
 pub(super) fn run(command: Command) -> Ended {
     let Command::Inspect(args) = command;
@@ -57,7 +82,10 @@ pub(super) fn run(command: Command) -> Ended {
 /// Loads the file twice, into a cache of its own: once with compiling, once without.
 async fn inspect(args: &Inspect) -> anyhow::Result<Inspected> {
     let cache = tempfile::tempdir().context("making a folder for compiled code")?;
-    let sandbox = setup::sandbox(Some(cache.path().join("compiled"))).map_err(|f| f.error)?;
+    let registry = registry(&args.places)?;
+    let limits = registry.as_ref().map_or_else(Plugins::default, |r| r.config.plugins.clone());
+    let sandbox = setup::sandbox(Some(cache.path().join("compiled")), &limits);
+    let sandbox = sandbox.map_err(|failure| failure.error)?;
     let load = || super::run::load_into(&sandbox, &args.file);
     let unusable = || format!("`{}` is no plugin that can be used", args.file.display());
     let compile = load().await.with_context(unusable)?.timings().compile;
@@ -73,16 +101,52 @@ async fn inspect(args: &Inspect) -> anyhow::Result<Inspected> {
             failures_in_a_row: 0,
             traceparent: None,
             redact: Redactor::default(),
+            supplies: Supplies::default(),
         })
         .await;
-    Ok(Inspected { plugin, compile, load, run })
+    let mut checks = Vec::new();
+    for user in registry.iter().flat_map(|r| r.users(plugin.name())).take(MOST_CHECKS) {
+        checks.push(checked(&plugin, user).await);
+    }
+    Ok(Inspected { plugin, compile, load, run, checks })
+}
+
+/// The configuration, where there is one.
+fn registry(places: &Where) -> anyhow::Result<Option<Registry>> {
+    let places_of = places.places().map_err(|failure| failure.error)?;
+    if places_of.main.is_none() && places.plugins.is_none() {
+        return Ok(None);
+    }
+    let tools = places.tools(&places_of).map_err(|failure| failure.error)?;
+    let first = keeper::read(&places_of, &tools).map_err(|problems| {
+        setup::complain_about(&problems);
+        anyhow!("the configuration cannot be used ({})", count(problems.len(), "problem"))
+    })?;
+    Ok(Some(first.registry))
+}
+
+/// Runs a check once, with its own grants. What it would keep is not kept.
+async fn checked(plugin: &Plugin, user: User) -> Checked {
+    let User { check, given, timeout } = user;
+    let supplier = Supplier { store: Store::new(None), standings: None };
+    let run = match PluginChecker::new(&Loaded::new(plugin.clone()), &given, &supplier) {
+        Err(problems) => Err(problems),
+        Ok(checker) => {
+            let deadline = Instant::now() + timeout;
+            let context = RunContext { check: check.clone(), deadline, failures_in_a_row: 0 };
+            let mut run = checker.look(&context).await.run;
+            run.redact(&given.redactor);
+            Ok(run)
+        }
+    };
+    Checked { check, grants: given.grants, run }
 }
 
 fn milliseconds(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1e3)
 }
 
-fn show(Inspected { plugin, compile, load, run }: &Inspected) -> String {
+fn show(Inspected { plugin, compile, load, run, checks }: &Inspected) -> String {
     let about = plugin.description();
     let row = |name: &str, text: String| vec![name.to_owned(), text];
     let mut rows = vec![
@@ -93,7 +157,7 @@ fn show(Inspected { plugin, compile, load, run }: &Inspected) -> String {
         row("size", show_size(plugin.size() as u64)),
         row("digest", format!("blake3:{}", plugin.digest())),
         row(
-            "uses",
+            "can ask for",
             match plugin.import_summary().as_slice() {
                 [] => "nothing".to_owned(),
                 words => words.join(", "),
@@ -115,14 +179,18 @@ fn show(Inspected { plugin, compile, load, run }: &Inspected) -> String {
         rows.push(row(name, text.clone()));
     }
     let mut text = columns(&rows);
-    if !about.wants.is_empty() {
-        text += "\nwants to be granted:\n";
-        let wants: Vec<Vec<String>> = about
-            .wants
-            .iter()
-            .map(|want| vec![format!("  {} = \"{}\"", want.grant, want.value), want.why.clone()])
-            .collect();
-        text += &columns(&wants);
+    if checks.is_empty() {
+        text += "\ngrants (no check of the configuration uses it; a run without grants):\n";
+        text += &grants(about, &Grants::default(), &run.run.used);
+    }
+    for Checked { check, grants: granted, run } in checks {
+        let used = run.as_ref().map_or(&[][..], |run| &run.used);
+        let outcome = match run {
+            Ok(run) => format!("{}: {}", run.outcome.status(), run.outcome.message()),
+            Err(problems) => format!("its settings do not fit: {}", problems.join("; ")),
+        };
+        text += &format!("\ngrants of check `{check}` (one run: {outcome}):\n");
+        text += &grants(about, granted, used);
     }
     text += "\nimports:\n";
     text.extend(plugin.imports().iter().map(|import| format!("  {import}\n")));
@@ -134,6 +202,34 @@ fn show(Inspected { plugin, compile, load, run }: &Inspected) -> String {
     text
 }
 
+/// Wanted, granted, used: a line each.
+fn grants(about: &Description, granted: &Grants, used: &[Use]) -> String {
+    let line = |word: &str, grant: &str, value: &str, note: &str| {
+        vec![format!("  {word}"), format!("{grant} = \"{value}\""), note.to_owned()]
+    };
+    let mut rows = Vec::new();
+    for Want { grant, value, why } in &about.wants {
+        let state = match granted.covers(grant, value) {
+            Ok(true) => "granted".to_owned(),
+            Ok(false) => "not granted".to_owned(),
+            Err(problem) => problem,
+        };
+        rows.push(line("wanted", grant, value, &format!("{state}: {why}")));
+    }
+    for (kind, value) in granted.list() {
+        rows.push(line("granted", kind.as_str(), &value, ""));
+    }
+    for Use { kind, value, denied } in used {
+        let word = if *denied { "denied" } else { "used" };
+        rows.push(line(word, kind.as_str(), value, ""));
+    }
+    if rows.is_empty() {
+        "  none wanted, none granted, none used\n".to_owned()
+    } else {
+        columns(&rows)
+    }
+}
+
 fn pretty(schema: &str) -> String {
     let value: Result<serde_json::Value, _> = serde_json::from_str(schema);
     value
@@ -142,7 +238,7 @@ fn pretty(schema: &str) -> String {
         .unwrap_or_else(|| schema.to_owned())
 }
 
-fn json(Inspected { plugin, compile, load, run }: &Inspected) -> String {
+fn json(Inspected { plugin, compile, load, run, checks }: &Inspected) -> String {
     let about = plugin.description();
     let schema = about.settings_schema.as_deref().map(serde_json::from_str::<serde_json::Value>);
     let wants: Vec<_> = about
@@ -152,6 +248,28 @@ fn json(Inspected { plugin, compile, load, run }: &Inspected) -> String {
             |want| serde_json::json!({ "grant": want.grant, "value": want.value, "why": want.why }),
         )
         .collect();
+    let used = |used: &[Use]| -> Vec<serde_json::Value> {
+        let one = |u: &Use| serde_json::json!({ "grant": u.kind.as_str(), "value": u.value, "denied": u.denied });
+        used.iter().map(one).collect()
+    };
+    let checks: Vec<_> = (checks.iter())
+        .map(|Checked { check, grants, run }| {
+            let granted: Vec<_> = (grants.list().iter())
+                .map(|(kind, value)| serde_json::json!({ "grant": kind.as_str(), "value": value }))
+                .collect();
+            serde_json::json!({
+                "check": check.as_str(),
+                "granted": granted,
+                "missing": (about.wants.iter())
+                    .filter(|want| !grants.covers(&want.grant, &want.value).unwrap_or(false))
+                    .map(|want| serde_json::json!({ "grant": want.grant, "value": want.value }))
+                    .collect::<Vec<_>>(),
+                "used": run.as_ref().map_or(Vec::new(), |run| used(&run.used)),
+                "status": run.as_ref().ok().map(|run| run.outcome.status()),
+                "message": run.as_ref().map_or_else(|p| p.join("; "), |r| r.outcome.message().to_owned()),
+            })
+        })
+        .collect();
     let ms = |duration: Duration| (duration.as_secs_f64() * 1e6).round() / 1e3;
     let body = serde_json::json!({
         "name": about.name,
@@ -160,9 +278,11 @@ fn json(Inspected { plugin, compile, load, run }: &Inspected) -> String {
         "contract": plugin.line(),
         "size": plugin.size(),
         "digest": format!("blake3:{}", plugin.digest()),
-        "uses": plugin.import_summary(),
+        "can_ask_for": plugin.import_summary(),
         "imports": plugin.imports().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "wants": wants,
+        "used": used(&run.run.used),
+        "checks": checks,
         "settings_schema": schema.and_then(Result::ok),
         "details": about.details.iter().cloned().collect::<std::collections::BTreeMap<_, _>>(),
         "cost": {

@@ -8,8 +8,9 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args as ClapArgs;
 use tokio::time::Instant;
 use wellcheck_core::check::What;
+use wellcheck_core::config::Plugins;
 use wellcheck_core::format::api;
-use wellcheck_core::grant::{Grants, HttpGrant};
+use wellcheck_core::grant::Grants;
 use wellcheck_core::id::{CheckName, PluginName};
 use wellcheck_core::outcome::{Outcome, Run};
 use wellcheck_core::redact::Redactor;
@@ -20,10 +21,11 @@ use wellcheck_wasm::{Plugin, Sandbox};
 use super::exit::{Ended, Exit, OrExit};
 use super::setup::{self, Where};
 use super::table::paint;
-use crate::checks::plugin::PluginChecker;
+use crate::checks::plugin::{Given, PluginChecker, Supplier};
 use crate::checks::{Checker, RunContext};
 use crate::keeper;
 use crate::plugins::Loaded;
+use crate::store::Store;
 
 /// How long a load may take without a word.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -107,22 +109,23 @@ async fn outcome(args: &Args) -> anyhow::Result<Run> {
 
 /// A plugin file by itself: settings and grants come from the command line.
 async fn file(args: &Args, path: &Path) -> anyhow::Result<Ready> {
-    let settings = settings(args.settings.as_deref())?;
-    let grants = grants(&args.grant)?;
-    let plugin = load(path, args.places.cache.clone()).await?;
+    let given = Given {
+        settings: settings(args.settings.as_deref())?,
+        grants: Arc::new(grants(&args.grant)?),
+        limits: Arc::default(),
+        secrets: Arc::default(),
+        redactor: Redactor::default(),
+    };
+    let plugin = load(path, args.places.cache.clone(), &Plugins::default()).await?;
     let check = CheckName::new(plugin.name().as_str()).or_else(|_| CheckName::new("check"))?;
-    let redactor = Redactor::default();
-    let checker = plugin_checker(plugin, &settings, &grants, &redactor)?;
-    Ok(Ready { check, checker, timeout: Duration::from_secs(10), redactor })
+    let checker = plugin_checker(plugin, &given)?;
+    Ok(Ready { check, checker, timeout: Duration::from_secs(10), redactor: given.redactor })
 }
 
-fn plugin_checker(
-    plugin: Plugin,
-    settings: &serde_json::Value,
-    grants: &Grants,
-    redactor: &Redactor,
-) -> anyhow::Result<Arc<dyn Checker>> {
-    let checker = PluginChecker::new(&Loaded::new(plugin), settings, grants, redactor);
+fn plugin_checker(plugin: Plugin, given: &Given) -> anyhow::Result<Arc<dyn Checker>> {
+    // One run by hand knows of no other check, begins with nothing kept, and keeps nothing.
+    let supplier = Supplier { store: Store::new(None), standings: None };
+    let checker = PluginChecker::new(&Loaded::new(plugin), given, &supplier);
     let checker = checker.map_err(|problems| {
         anyhow!("the settings do not fit the plugin: {}", problems.join("; "))
     })?;
@@ -130,8 +133,8 @@ fn plugin_checker(
 }
 
 /// Loads one file, by the same steps as the server.
-pub(super) async fn load(path: &Path, cache: Option<PathBuf>) -> anyhow::Result<Plugin> {
-    let sandbox = setup::sandbox(cache).map_err(|failure| failure.error)?;
+async fn load(path: &Path, cache: Option<PathBuf>, limits: &Plugins) -> anyhow::Result<Plugin> {
+    let sandbox = setup::sandbox(cache, limits).map_err(|failure| failure.error)?;
     load_into(&sandbox, path).await
 }
 
@@ -183,11 +186,12 @@ async fn configured(args: &Args) -> anyhow::Result<Ready> {
     let redactor = registry.config.redactor.clone();
     let checker = match &spec.what {
         What::Builtin { .. } => registry.builtin(&spec.name).context("the check has no checker")?,
-        What::Plugin { plugin, settings, grants } => {
+        What::Plugin { plugin, settings, grants, limits } => {
+            let config = &registry.config;
             let path = places.plugins.join(format!("{plugin}.wasm"));
-            let cache = setup::cache(args.places.cache.clone(), &registry.config, &places);
-            let loaded = load(&path, cache).await?;
-            plugin_checker(loaded, settings, grants, &redactor)?
+            let cache = setup::cache(args.places.cache.clone(), config, &places);
+            let loaded = load(&path, cache, &config.plugins).await?;
+            plugin_checker(loaded, &Given::new(settings, grants, limits, config))?
         }
     };
     let check = spec.name.clone();
@@ -216,10 +220,10 @@ fn settings(given: Option<&str>) -> anyhow::Result<serde_json::Value> {
 fn grants(given: &[String]) -> anyhow::Result<Grants> {
     let mut grants = Grants::default();
     for text in given {
-        match text.split_once('=') {
-            Some(("http", value)) => grants.http.push(HttpGrant::parse(value)?),
-            _ => bail!("`{text}` is no grant (expected for example http=https://api.example.com)"),
-        }
+        let expected = "expected for example http=https://api.example.com";
+        let (kind, value) =
+            text.split_once('=').ok_or_else(|| anyhow!("`{text}` is no grant ({expected})"))?;
+        grants.add(kind, value).map_err(|why| anyhow!("{why} ({expected})"))?;
     }
     Ok(grants)
 }

@@ -1,27 +1,30 @@
 //! `wellcheck serve`: the main job.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args as ClapArgs;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use wellcheck_core::limits::LoadLimits;
-
 use wellcheck_core::units::count;
 
 use super::exit::{Ended, Exit, Failure, OrExit};
 use super::setup::{self, Logs, Where};
+use crate::checks::plugin::Supplier;
 use crate::clock::Clock;
 use crate::keeper::{self, Keeper};
 use crate::plugins::Plugins;
-use crate::published::Shared;
+use crate::published::{Shared, SharedStandings};
 use crate::scheduler::Scheduler;
 use crate::server::{App, Draining, Listener};
 
 /// File descriptors that runs leave for connections, files and the rest.
 const RESERVED_FILES: u64 = 512;
+
+/// How long the store gets to write what is pending when the server ends.
+const FLUSH: Duration = Duration::from_secs(5);
 
 /// Runs at once, at most, however many descriptors there are.
 const MOST_RUNS: u64 = 20_000;
@@ -63,7 +66,11 @@ pub(super) fn run(args: Args) -> Ended {
     setup::complain_about(&first.problems);
     let server = first.registry.config.server.clone();
     let listen = args.listen.unwrap_or(server.listen);
-    let sandbox = setup::sandbox(setup::cache(args.places.cache, &first.registry.config, &places))?;
+    let config = &first.registry.config;
+    let cache = setup::cache(args.places.cache, config, &places);
+    let sandbox = setup::sandbox(cache, &config.plugins)?;
+    let load = config.plugins.load.clone();
+    let store = setup::store(config, &places);
     let runtime = setup::runtime()?;
     runtime.block_on(async {
         let listener = Listener::bind(listen, server.max_connections)
@@ -75,17 +82,21 @@ pub(super) fn run(args: Args) -> Ended {
         let clock = Clock::start();
         let shared = Shared::new();
         let scheduler = Scheduler::start(clock, shared.clone(), most_runs());
-        let (plugins, finished) = Plugins::new(sandbox, LoadLimits::default());
+        let standings = SharedStandings { shared: shared.clone(), clock };
+        let supplier = Supplier { store: store.clone(), standings: Some(Arc::new(standings)) };
+        let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier);
         let keeper = Keeper::new(places, tools, clock, first, plugins, scheduler);
         let tokens = keeper.tokens();
         let keeper = keeper.start(finished);
         reload_on_hangup(keeper.clone())?;
 
-        let app = App { shared, tokens, keeper, draining: Draining::default() };
+        let draining = Draining::default();
+        let app = App { shared, tokens, keeper, draining, sandbox, store: store.clone() };
         let stop = ended_by_signal()?;
         setup::print(&format!("listening on http://{address}\n"))?;
         tracing::info!("look at http://{address}/health?format=text, or at http://{address}/ for more");
         listener.serve(app, stop, server.drain).await;
+        store.flush(FLUSH).await;
         tracing::info!("stopped");
         Ok::<_, Failure>(())
     })?;

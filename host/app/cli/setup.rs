@@ -10,7 +10,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use wellcheck_core::config::{Config, Problem};
+use wellcheck_core::config::{Config, Plugins, Problem};
 use wellcheck_net::http::Client;
 use wellcheck_net::{Resolver, Tls};
 use wellcheck_wasm::{Compiler, NetTransport, Sandbox, SandboxOptions};
@@ -18,6 +18,7 @@ use wellcheck_wasm::{Compiler, NetTransport, Sandbox, SandboxOptions};
 use super::exit::{Exit, Failure, OrExit};
 use crate::checks::Tools;
 use crate::sources::{Places, plugins_dir};
+use crate::store::Store;
 
 const MAIN: &str = "wellcheck.toml";
 
@@ -78,16 +79,38 @@ pub(super) fn cache(told: Option<PathBuf>, config: &Config, places: &Places) -> 
 
 /// The folder for compiled plugins: as told, or the user's.
 pub(super) fn cache_dir(told: Option<PathBuf>) -> Option<PathBuf> {
-    let absolute =
-        |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     told.or_else(|| {
         let user = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
         Some(user.join("wellcheck").join("compiled"))
     })
 }
 
+/// `[store] path`, relative to the configuration file; or the user's own.
+pub(super) fn store(config: &Config, places: &Places) -> Store {
+    let configured = config.store.as_ref().map(|path| match places.main.as_deref() {
+        Some(main) => main.parent().unwrap_or(Path::new("")).join(path),
+        None => path.clone(),
+    });
+    let own = || {
+        // What systemd's `StateDirectory=` gives.
+        let given = absolute("STATE_DIRECTORY");
+        let user = || {
+            let state = absolute("XDG_STATE_HOME")
+                .or_else(|| Some(absolute("HOME")?.join(".local").join("state")))?;
+            Some(state.join("wellcheck"))
+        };
+        Some(given.or_else(user)?.join("store.db"))
+    };
+    Store::new(configured.or_else(own))
+}
+
+/// A folder that the environment names.
+fn absolute(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
 /// The sandbox, with a way out for requests that grants allow.
-pub(super) fn sandbox(cache: Option<PathBuf>) -> Result<Sandbox, Failure> {
+pub(super) fn sandbox(cache: Option<PathBuf>, limits: &Plugins) -> Result<Sandbox, Failure> {
     let program = std::env::current_exe()
         .context("finding this program, which compiles plugins in a process of its own")
         .or_exit(Exit::BUG)?;
@@ -96,6 +119,8 @@ pub(super) fn sandbox(cache: Option<PathBuf>) -> Result<Sandbox, Failure> {
         cache_dir,
         compiler: Compiler::Child { program, args: vec![super::compile::NAME.into()] },
         // A resolver of its own: its sockets belong to the threads of the plugins.
+        load: limits.load.clone(),
+        host: limits.host.clone(),
         transport: Arc::new(NetTransport::new(
             Client::new(Resolver::from_system()),
             Tls::default(),

@@ -94,8 +94,10 @@ fn misfits(registry: &Registry, places: &Places, args: &Args) -> Result<Vec<Prob
     if plugins.is_empty() {
         return Ok(Vec::new());
     }
-    let sandbox =
-        setup::sandbox(setup::cache(args.places.cache.clone(), &registry.config, places))?;
+    let sandbox = setup::sandbox(
+        setup::cache(args.places.cache.clone(), &registry.config, places),
+        &registry.config.plugins,
+    )?;
     let runtime = setup::runtime()?;
     for (plugin, checks) in plugins {
         let path = places.plugins.join(format!("{plugin}.wasm"));

@@ -28,12 +28,14 @@ use hyper::Method;
 use hyper::body::Incoming;
 use wellcheck_core::config::Role;
 use wellcheck_core::format::api;
+use wellcheck_wasm::{Sandbox, SlotUse};
 
 pub(crate) use self::access::sha256;
 pub(crate) use self::answer::{Answer, Problem};
 pub(crate) use self::listen::{Draining, Listener};
 use crate::keeper::{Handle, Tokens};
 use crate::published::Shared;
+use crate::store::Store;
 
 /// What handlers may use.
 #[derive(Debug, Clone)]
@@ -46,6 +48,10 @@ pub(crate) struct App {
     pub(crate) keeper: Handle,
     /// Set when the process is about to end.
     pub(crate) draining: Draining,
+    /// Where plugins run.
+    pub(crate) sandbox: Sandbox,
+    /// Where state is kept.
+    pub(crate) store: Store,
 }
 
 /// A request, as handlers see it: no body is ever read.
@@ -153,7 +159,9 @@ fn check(app: &App, asked: &Asked<'_>) -> Answer {
 }
 
 fn status(app: &App, _asked: &Asked<'_>) -> Answer {
-    Answer::json_bytes(200, api::status(&app.shared.load().snapshot).into())
+    let SlotUse { slots, taken, pooled } = app.sandbox.slots();
+    let host = api::Host { slots, taken, pooled, store: app.store.problem() };
+    Answer::json_bytes(200, api::status(&app.shared.load().snapshot, &host).into())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::config::tree::{Place, Table, Text};
 use crate::grant::Grants;
 use crate::id::{CheckName, PluginName};
+use crate::limits::RunLimits;
 use crate::status::Status;
 
 /// One check of the configuration, with every default filled in.
@@ -55,6 +56,7 @@ pub enum Origin {
 
 /// What runs.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "one for each check, and shared from there on")]
 pub enum What {
     /// A built-in kind; its own settings are read by the kind.
     Builtin {
@@ -71,6 +73,8 @@ pub enum What {
         settings: serde_json::Value,
         /// What it may reach.
         grants: Grants,
+        /// What one run may use.
+        limits: RunLimits,
     },
 }
 

@@ -28,6 +28,10 @@ pub mod threshold;
 
 pub mod schedule;
 
+pub mod backoff;
+
+pub mod series;
+
 pub mod config;
 
 pub mod snapshot;

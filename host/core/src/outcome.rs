@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::grant::Use;
 use crate::redact::Redactor;
 use crate::status::Status;
 
@@ -290,6 +291,8 @@ pub struct Run {
     pub duration: Duration,
     /// Plugin runs: what it printed and what was left out.
     pub log: RunLog,
+    /// Plugin runs: what it asked for, sorted, each once. Empty for built-in kinds.
+    pub used: Vec<Use>,
 }
 
 impl Run {
@@ -300,6 +303,7 @@ impl Run {
         }
         let mut texts: Vec<&mut String> =
             self.log.lines.iter_mut().chain(&mut self.log.flags).collect();
+        texts.extend(self.used.iter_mut().map(|used| &mut used.value));
         match &mut self.outcome {
             Outcome::Faulted(fault) => texts.push(&mut fault.message),
             Outcome::Answered(report) => {
@@ -323,5 +327,7 @@ impl Run {
         for text in texts {
             redactor.apply_to(text);
         }
+        self.used.sort();
+        self.used.dedup();
     }
 }

@@ -27,11 +27,23 @@ impl fmt::Debug for Redactor {
     }
 }
 
+/// Whether a line of a longer secret is one itself: long enough, and not the frame of a PEM text.
+fn is_telling(line: &str) -> bool {
+    line.trim().len() >= 2 * MIN_REDACTED && !line.starts_with("-----")
+}
+
 impl Redactor {
     /// A redactor for these values, and for what they look like in a JSON string and in a URL.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut list: Vec<Arc<str>> = Vec::new();
-        for value in values.into_iter().filter(|value| value.len() >= MIN_REDACTED) {
+        // Logs are lines: a secret of several, such as a key, is looked for in pieces too.
+        let lines = |value: &'a str| {
+            let several =
+                value.contains('\n').then(|| value.lines().filter(|line| is_telling(line)));
+            std::iter::once(value).chain(several.into_iter().flatten())
+        };
+        let values = values.into_iter().flat_map(lines);
+        for value in values.filter(|value| value.len() >= MIN_REDACTED) {
             let json = serde_json::Value::from(value).to_string();
             list.push(value.into());
             list.push(json[1..json.len() - 1].into());
@@ -89,6 +101,22 @@ mod tests {
         for text in ["p+w%26d%2F%C3%A4", "p%20w&d/%C3%A4"] {
             assert_eq!(redactor.apply(text), "[redacted]", "{text}");
         }
+    }
+
+    #[test]
+    fn a_secret_of_several_lines_is_found_in_pieces() {
+        let key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\nabc\n-----END PRIVATE KEY-----\n";
+        let redactor = Redactor::new([key]);
+        assert_eq!(redactor.apply("1: MIIEvQIBADAN"), "1: [redacted]");
+        assert_eq!(
+            redactor.apply(key.trim_end()),
+            key.trim_end().replace("MIIEvQIBADAN", REDACTED)
+        );
+        assert_eq!(
+            redactor.apply("-----BEGIN PRIVATE KEY-----, abc"),
+            "-----BEGIN PRIVATE KEY-----, abc"
+        );
+        assert_eq!(redactor.apply(key), REDACTED);
     }
 
     #[test]

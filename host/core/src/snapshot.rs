@@ -4,11 +4,13 @@
 //! (health in each format, the API, the page) is a function of one snapshot, so that two answers
 //! never contradict each other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::{CheckSpec, Origin};
 use crate::config::Problem;
+use crate::grant::Use;
 use crate::outcome::{FaultReason, Run};
 use crate::status::Status;
 use crate::time::WallTime;
@@ -79,6 +81,9 @@ pub enum Newest {
     Loading(String),
     /// It cannot be used; an older version may run. The problem in words.
     Broken(String),
+    /// It wants more than is granted to a check that uses it, so that the older version goes on.
+    /// The grants that it waits for, one text each.
+    Blocked(Vec<String>),
 }
 
 /// A loaded plugin.
@@ -98,6 +103,10 @@ pub struct PluginFacts {
     pub size: u64,
     /// The line of the contract that it speaks, such as `0.1`.
     pub line: String,
+    /// What it says that it needs: the grant's word, the value, and why.
+    pub wants: Vec<(String, String, String)>,
+    /// What its imports can ask for, in words.
+    pub imports: Vec<&'static str>,
 }
 
 /// What a check looks at, for people and for formats that show it.
@@ -130,6 +139,22 @@ pub struct CheckState {
     pub answered: bool,
     /// Why it does not run at present.
     pub held: Option<Held>,
+    /// What its runs asked for, over the life of the check; at most [`MAX_USED`].
+    pub used: Arc<BTreeSet<Use>>,
+    /// Why it runs less often than its interval says.
+    pub backoff: Option<Backoff>,
+}
+
+/// Most things that are remembered of what the runs of a check asked for.
+pub const MAX_USED: usize = 256;
+
+/// A check whose runs fault again and again runs less often; [`crate::backoff`] says how much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// Faults in a row of the plugin's own making.
+    pub faults: u32,
+    /// When it runs again.
+    pub until: WallTime,
 }
 
 /// A finished run and when it ended.

@@ -29,6 +29,14 @@ impl Monotonic {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct WallTime(pub i64);
 
+impl WallTime {
+    /// The time of day in UTC: `22:13:20Z`.
+    pub fn time_of_day(self) -> String {
+        let timestamp = Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::UNIX_EPOCH);
+        timestamp.strftime("%H:%M:%SZ").to_string()
+    }
+}
+
 impl fmt::Display for WallTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let timestamp = Timestamp::from_millisecond(self.0).unwrap_or(Timestamp::UNIX_EPOCH);
@@ -58,6 +66,7 @@ mod tests {
     #[test]
     fn wall_time_is_rfc_3339_with_milliseconds() {
         assert_eq!(WallTime(1_700_000_000_120).to_string(), "2023-11-14T22:13:20.120Z");
+        assert_eq!(WallTime(1_700_000_000_120).time_of_day(), "22:13:20Z");
         assert_eq!(WallTime(i64::MAX).to_string(), "1970-01-01T00:00:00.000Z");
     }
 }

@@ -43,22 +43,16 @@ impl Tls {
             ServerName::try_from(name.clone())
                 .map_err(|_invalid| BadTls::new(format!("`{name}` is not a valid server name")))
         });
-        let builder = ClientConfig::builder_with_provider(provider())
-            .with_safe_default_protocol_versions()
-            .expect("aws-lc-rs supports TLS 1.2 and 1.3")
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Recorder::new(Judge::Nobody)));
-        let mut template = match options.identity {
-            None => builder.with_no_client_auth(),
-            Some(identity) => {
-                let (chain, key) = identity.into_parts();
-                builder.with_client_auth_cert(chain, key).map_err(|error| {
-                    BadTls::new(format!("the client certificate cannot be used: {error}"))
-                })?
-            }
-        };
-        template.resumption = Resumption::disabled();
+        let template = template(options.identity)?;
         Ok(Self(Arc::new(Inner { template, judge, server_name: server_name.transpose()? })))
+    }
+
+    /// The same, with a certificate of ours for servers that ask.
+    pub fn with_identity(&self, identity: Identity) -> Result<Self, BadTls> {
+        let Inner { judge, server_name, .. } = &*self.0;
+        let (judge, server_name) = (judge.clone(), server_name.clone());
+        let template = template(Some(identity))?;
+        Ok(Self(Arc::new(Inner { template, judge, server_name })))
     }
 
     /// Shakes hands over `stream` with the server called `host`, offering the application
@@ -103,6 +97,25 @@ impl Tls {
         };
         Ok(stream)
     }
+}
+
+fn template(identity: Option<Identity>) -> Result<ClientConfig, BadTls> {
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("aws-lc-rs supports TLS 1.2 and 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Recorder::new(Judge::Nobody)));
+    let mut template = match identity {
+        None => builder.with_no_client_auth(),
+        Some(identity) => {
+            let (chain, key) = identity.into_parts();
+            builder.with_client_auth_cert(chain, key).map_err(|error| {
+                BadTls::new(format!("the client certificate cannot be used: {error}"))
+            })?
+        }
+    };
+    template.resumption = Resumption::disabled();
+    Ok(template)
 }
 
 /// The system's trust, no client certificate.

@@ -201,7 +201,7 @@ pub fn compile_child(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Err(error) = std::io::stdin().lock().read_to_end(&mut component) {
         return say(&format!("cannot read the component: {error}"), 70);
     }
-    let engine = match engine::on_demand() {
+    let engine = match engine::compiling() {
         Ok(engine) => engine,
         Err(error) => return say(&format!("cannot start the compiler: {error:#}"), 70),
     };

@@ -16,18 +16,15 @@ use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
     WasmBacktraceDetails,
 };
+use wellcheck_core::limits::HostLimits;
 
 /// How often running guests are asked whether their CPU budget is used up.
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
-/// Stack of a guest; more is a trap.
-const WASM_STACK: usize = 512 * 1024;
-/// Stack of a guest and of the host functions that it calls.
-const ASYNC_STACK: usize = 1536 * 1024;
+/// Stack of the host functions that a guest calls, above the guest's own.
+const HOST_STACK: usize = 1024 * 1024;
 
-/// Core instances, memories and tables of one component. CPython with its libraries is made of
-/// dozens of modules.
-pub(crate) const MAX_INSTANCES: u32 = 200;
+/// Memories and tables of one component.
 pub(crate) const MAX_MEMORIES: u32 = 8;
 pub(crate) const MAX_TABLES: u32 = 16;
 
@@ -56,6 +53,22 @@ pub(crate) struct PoolSize {
     /// Largest linear memory, in bytes.
     pub(crate) memory: usize,
     pub(crate) table_elements: usize,
+    /// Core instances of one component.
+    pub(crate) instances: u32,
+    /// Stack of a guest, in bytes; more is a trap.
+    pub(crate) stack: usize,
+}
+
+impl PoolSize {
+    pub(crate) fn new(limits: &HostLimits) -> Self {
+        Self {
+            slots: limits.slots.max(1),
+            memory: limits.max_memory,
+            table_elements: limits.max_table_elements,
+            instances: limits.instances,
+            stack: limits.stack,
+        }
+    }
 }
 
 /// Everything that has a say in what compiled code looks like, and the features that are refused.
@@ -64,8 +77,6 @@ fn settings() -> Config {
     config
         .epoch_interruption(true)
         .concurrency_support(false)
-        .max_wasm_stack(WASM_STACK)
-        .async_stack_size(ASYNC_STACK)
         // The environment variable of that name is not asked, and error texts stay short. One
         // frame is kept since its presence tells a trap inside of the guest from a bad answer.
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
@@ -90,10 +101,22 @@ fn settings() -> Config {
 }
 
 /// The engine of the compiler: fits under a limit of address space.
-pub(crate) fn on_demand() -> wasmtime::Result<Engine> {
+pub(crate) fn compiling() -> wasmtime::Result<Engine> {
     let mut config = settings();
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     Engine::new(&config)
+}
+
+fn on_demand(size: PoolSize) -> wasmtime::Result<Engine> {
+    let mut config = settings();
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    stacks(&mut config, size);
+    Engine::new(&config)
+}
+
+/// Compiled code does not depend on it.
+fn stacks(config: &mut Config, size: PoolSize) {
+    config.max_wasm_stack(size.stack).async_stack_size(size.stack + HOST_STACK);
 }
 
 /// How the memory of an instance is made fresh for the next one.
@@ -119,11 +142,11 @@ const WARM_SLOTS: u32 = 32;
 fn pooling(size: PoolSize, reset: Reset) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(size.slots)
-        .total_core_instances(size.slots.saturating_mul(MAX_INSTANCES))
+        .total_core_instances(size.slots.saturating_mul(size.instances))
         .total_memories(size.slots.saturating_mul(MAX_MEMORIES))
         .total_tables(size.slots.saturating_mul(MAX_TABLES))
         .total_stacks(size.slots)
-        .max_core_instances_per_component(MAX_INSTANCES)
+        .max_core_instances_per_component(size.instances)
         .max_memories_per_component(MAX_MEMORIES)
         .max_tables_per_component(MAX_TABLES)
         .max_memories_per_module(1)
@@ -136,6 +159,7 @@ fn pooling(size: PoolSize, reset: Reset) -> wasmtime::Result<Engine> {
         .table_keep_resident(size.table_elements * size_of::<usize>());
     let mut config = settings();
     config.allocation_strategy(pool);
+    stacks(&mut config, size);
     Engine::new(&config)
 }
 
@@ -150,7 +174,7 @@ pub(crate) fn running(size: PoolSize, wanted: Allocator) -> wasmtime::Result<(En
         }
         tracing::info!("no pool of instances, so runs are slower");
     }
-    Ok((on_demand()?, Allocator::OnDemand))
+    Ok((on_demand(size)?, Allocator::OnDemand))
 }
 
 /// A digest of everything that compiled code must agree with: wasmtime's version, the settings
@@ -250,23 +274,28 @@ impl Drop for Live<'_> {
 mod tests {
     use super::*;
 
-    const SMALL: PoolSize = PoolSize { slots: 2, memory: 1 << 20, table_elements: 1000 };
+    fn size(slots: u32) -> PoolSize {
+        let small =
+            HostLimits { max_memory: 1 << 20, max_table_elements: 1000, ..HostLimits::default() };
+        PoolSize { slots, ..PoolSize::new(&small) }
+    }
 
     #[test]
     fn both_allocators_run_the_same_compiled_code() {
-        let (running, allocator) = running(SMALL, Allocator::Pooling).expect("an engine");
+        let (running, allocator) = running(size(2), Allocator::Pooling).expect("an engine");
         assert_eq!(allocator, Allocator::Pooling);
-        let plain = compatibility(&on_demand().expect("an engine"));
+        let plain = compatibility(&compiling().expect("an engine"));
         assert_eq!(compatibility(&running), plain);
         // The second is there on every kernel.
-        let second = pooling(SMALL, RESETS[1]).expect("an engine");
+        let second = pooling(size(2), RESETS[1]).expect("an engine");
         assert_eq!(compatibility(&second), plain);
+        let deep = PoolSize { stack: 2 << 20, ..size(2) };
+        assert_eq!(compatibility(&on_demand(deep).expect("an engine")), plain);
     }
 
     #[test]
     fn address_space_that_cannot_be_had_means_on_demand() {
-        let size = PoolSize { slots: 1_000_000, memory: 1 << 20, table_elements: 1000 };
-        let (_, allocator) = running(size, Allocator::Pooling).expect("an engine");
+        let (_, allocator) = running(size(1_000_000), Allocator::Pooling).expect("an engine");
         assert_eq!(allocator, Allocator::OnDemand);
     }
 }

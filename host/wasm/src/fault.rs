@@ -15,6 +15,9 @@ use crate::host::RunShared;
 use crate::limits::Refused;
 use crate::text;
 
+/// Longest text of a denial: what was asked for and the grant that would allow it.
+const MAX_DENIAL: usize = 1024;
+
 /// Whether an outcome of the first run speaks against taking the plugin into service.
 ///
 /// Only what the plugin itself does wrong counts: a target that is down, or settings that it does
@@ -36,7 +39,10 @@ pub fn rejects_load(outcome: &Outcome) -> bool {
 /// What the host refused during the run, which counts more than any answer.
 pub(crate) fn of_refusal(shared: &RunShared) -> Option<Fault> {
     if let Some(denial) = shared.denial() {
-        return Some(Fault::new(FaultReason::Denied, denial.to_string()));
+        return Some(Fault::new(
+            FaultReason::Denied,
+            text::cleaned(&denial.to_string(), MAX_DENIAL),
+        ));
     }
     shared.refusal().map(|limit| Fault::new(FaultReason::Limit, limit))
 }
@@ -66,11 +72,7 @@ pub(crate) fn of_error(
     let inside = trap.is_some() || error.downcast_ref::<WasmBacktrace>().is_some();
     // A guest that did not get what it wanted usually gives up a little later, in whatever way.
     if let Some(refused) = refused.filter(|_| trap != Some(&Trap::StackOverflow)) {
-        let limit = match refused {
-            Refused::Memory(limit) => format!("memory limit of {} reached", text::bytes(limit)),
-            Refused::Elements(limit) => format!("limit of {limit} table elements reached"),
-        };
-        return Fault::new(FaultReason::Limit, limit);
+        return Fault::new(FaultReason::Limit, refused.to_string());
     }
     if !inside {
         return Fault::new(FaultReason::BadAnswer, text::cleaned(&root, limits.message_bytes));
@@ -93,14 +95,19 @@ fn limit_of(root: &str, limits: &RunLimits) -> Option<String> {
     let is = |part: &str| root.contains(part);
     if is("fuel allocated for hostcalls has been exhausted") {
         let limit = text::bytes(limits.host_call_bytes);
-        return Some(format!("limit of {limit} for one call between plugin and host reached"));
+        return Some(format!(
+            "limit of {limit} for one call between plugin and host reached (limit `host-call-bytes`)"
+        ));
     }
     if is("resource table has no free keys") || is("handle limit") || is("too many handles") {
         return Some(handles(limits));
     }
     if is("requested len") && is("exceeds limit") {
         let limit = usize::try_from(limits.random_bytes).unwrap_or(usize::MAX);
-        return Some(format!("limit of {} of random numbers at once reached", text::bytes(limit)));
+        return Some(format!(
+            "limit of {} of random numbers at once reached (limit `random-bytes`)",
+            text::bytes(limit)
+        ));
     }
     if is("resource limit exceeded") || is("maximum concurrent limit") {
         return Some(text::cleaned(root, limits.message_bytes));
@@ -112,24 +119,27 @@ fn limit_of(root: &str, limits: &RunLimits) -> Option<String> {
 }
 
 fn handles(limits: &RunLimits) -> String {
-    format!("limit of {} open handles reached", limits.handles)
+    format!("limit of {} open handles reached (limit `handles`)", limits.handles)
 }
 
 fn cpu(limits: &RunLimits) -> Fault {
     let budget = limits.cpu;
-    Fault::new(FaultReason::Timeout, format!("CPU budget of {budget:?} used up"))
+    Fault::new(FaultReason::Timeout, format!("CPU budget of {budget:?} used up (limit `cpu`)"))
 }
 
 /// The run was still under way when its wall time was over.
 pub(crate) fn of_wall_time(timeout: Duration) -> Fault {
     // What is left of a check's timeout is a crooked number; it is shown as it was meant.
     let timeout = Duration::from_millis(timeout.as_nanos().div_ceil(1_000_000) as u64);
-    Fault::new(FaultReason::Timeout, format!("wall time of {timeout:?} used up"))
+    Fault::new(
+        FaultReason::Timeout,
+        format!("wall time of {timeout:?} used up (`timeout` of the check)"),
+    )
 }
 
 /// No place was free until the wall time was over.
 pub(crate) fn of_full_house(slots: usize) -> Fault {
-    let message = format!("all {slots} places for runs of plugins are taken");
+    let message = format!("all {slots} places for runs of plugins are taken (limit `slots`)");
     Fault::new(FaultReason::Limit, message)
 }
 

@@ -55,7 +55,13 @@ const WASI: &[(&str, &[&str])] = &[
 ];
 
 /// Interfaces of our own that are linked.
-const OWN: &[&str] = &["wellcheck:check/context", "wellcheck:check/outcome"];
+const OWN: &[&str] = &[
+    "wellcheck:check/checks",
+    "wellcheck:check/context",
+    "wellcheck:check/outcome",
+    "wellcheck:check/secrets",
+    "wellcheck:check/state",
+];
 
 /// The names of all interfaces that a plugin may import, without versions.
 pub fn offered() -> impl Iterator<Item = String> {
@@ -94,6 +100,9 @@ impl Import {
             ("wasi:clocks", _) => Some("clocks"),
             ("wasi:random", _) => Some("random numbers"),
             ("wellcheck:check", "context") => Some("run context"),
+            ("wellcheck:check", "checks") => Some("other checks"),
+            ("wellcheck:check", "secrets") => Some("secrets"),
+            ("wellcheck:check", "state") => Some("state"),
             _ => None,
         }
     }

@@ -44,9 +44,12 @@ pub use compile::{Compiler, compile_child};
 pub use description::{Description, Want};
 pub use engine::Allocator;
 pub use fault::rejects_load;
+pub use import::checks::{Standing, Standings};
 pub use inspect::{Import, offered};
 pub use load::{LoadError, LoadProblem, LoadStep, LoadTimings};
 pub use plugin::Plugin;
-pub use run::{Invocation, PluginRun, Usage};
+pub use run::{Invocation, PluginRun, Supplies, Usage};
 pub use sandbox::{Sandbox, SandboxOptions, SlotUse, StartError};
-pub use transport::{Body, HttpRequest, HttpResponse, NetTransport, NoTransport, Transport};
+pub use transport::{
+    Body, HttpRequest, HttpResponse, NetTransport, NoTransport, Resolving, Transport,
+};

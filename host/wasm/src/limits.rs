@@ -4,6 +4,7 @@
 //! instances, bytes per host call, handles, random bytes, header bytes, output, requests. Wall
 //! time is the caller's: a timeout around instantiation and call.
 
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,11 +20,16 @@ use wasmtime_wasi_http::WasiHttpCtx;
 use wellcheck_core::grant::Grants;
 use wellcheck_core::limits::{KIB, RunLimits};
 
-use crate::engine::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES, PoolSize};
+use crate::engine::{MAX_MEMORIES, MAX_TABLES, PoolSize};
 use crate::host::{HostState, RunShared};
 use crate::import::context::RunContext;
+use crate::import::files::{self, Folders};
 use crate::import::http::HttpImport;
+use crate::import::sockets::SocketsImport;
+use crate::import::state::StateImport;
 use crate::log::{Output, Stream};
+use crate::run::Supplies;
+use crate::text;
 use crate::transport::Transport;
 
 /// Headers of one request or response, as they are held in memory.
@@ -38,22 +44,36 @@ pub(crate) struct RunParts {
     pub(crate) pool: PoolSize,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) context: RunContext,
+    pub(crate) supplies: Supplies,
+    /// The granted folders, opened.
+    pub(crate) folders: Option<Folders>,
     pub(crate) deadline: Instant,
 }
 
-/// A store with nothing in it but limits: no files, sockets, names, environment or arguments.
+/// A store with nothing in it but limits, and what the grants name: without grants there are no
+/// files, sockets, names, environment or arguments.
 pub(crate) fn bounded_store(engine: &Engine, parts: RunParts) -> Store<HostState> {
-    let RunParts { shared, grants, limits, pool, transport, context, deadline } = parts;
+    let RunParts { shared, grants, limits, pool, transport, context, supplies, folders, deadline } =
+        parts;
+    let sockets = SocketsImport {
+        grants: Arc::clone(&grants),
+        limits: Arc::clone(&limits),
+        transport: Arc::clone(&transport),
+        shared: Arc::clone(&shared),
+        deadline,
+    };
 
-    let wasi = WasiCtxBuilder::new()
-        .stdout(Output::new(Stream::Out, Arc::clone(&shared)))
+    let mut wasi = WasiCtxBuilder::new();
+    wasi.stdout(Output::new(Stream::Out, Arc::clone(&shared)))
         .stderr(Output::new(Stream::Err, Arc::clone(&shared)))
         .max_random_size(limits.random_bytes)
-        .allow_tcp(false)
-        .allow_udp(false)
-        .allow_ip_name_lookup(false)
         .allow_blocking_current_thread(false)
-        .build();
+        .envs(&supplies.env);
+    sockets.configure(&mut wasi);
+    if let Some(folders) = &folders {
+        files::offer(&mut wasi, &grants.dirs, folders);
+    }
+    let wasi = wasi.build();
     let mut http_context = WasiHttpCtx::new();
     http_context.set_field_size_limit(FIELD_BYTES);
     let mut table = ResourceTable::new();
@@ -64,6 +84,7 @@ pub(crate) fn bounded_store(engine: &Engine, parts: RunParts) -> Store<HostState
         memory_limit: limits.memory.min(pool.memory),
         elements: 0,
         elements_limit: limits.table_elements.min(pool.table_elements),
+        instances: pool.instances as usize,
         refused: None,
         shared: Arc::clone(&shared),
     };
@@ -71,10 +92,28 @@ pub(crate) fn bounded_store(engine: &Engine, parts: RunParts) -> Store<HostState
     let host_call_bytes = limits.host_call_bytes;
     // A handle of the guest may stand for no resource of the host, so there may be more of them.
     let handles = limits.handles.saturating_mul(4);
-    let http = HttpImport { grants, limits, transport, shared: Arc::clone(&shared), deadline };
-
-    let mut store =
-        Store::new(engine, HostState { wasi, http_context, table, http, context, limiter, shared });
+    let http = HttpImport {
+        grants: Arc::clone(&grants),
+        limits,
+        transport,
+        shared: Arc::clone(&shared),
+        deadline,
+    };
+    let state = HostState {
+        wasi,
+        http_context,
+        table,
+        http,
+        sockets,
+        gate: folders.map(Folders::into_gate),
+        context,
+        state: StateImport::new(Arc::clone(&supplies.state)),
+        supplies,
+        grants,
+        limiter,
+        shared,
+    };
+    let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(host_call_bytes);
     store.set_max_component_handles(handles);
@@ -97,6 +136,7 @@ pub(crate) struct MemoryLimiter {
     memory_limit: usize,
     elements: usize,
     elements_limit: usize,
+    instances: usize,
     refused: Option<Refused>,
     shared: Arc<RunShared>,
 }
@@ -106,6 +146,19 @@ pub(crate) struct MemoryLimiter {
 pub(crate) enum Refused {
     Memory(usize),
     Elements(usize),
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory(limit) => {
+                write!(f, "memory limit of {} reached (limit `memory`)", text::bytes(*limit))
+            }
+            Self::Elements(limit) => {
+                write!(f, "limit of {limit} table elements reached (limit `table-elements`)")
+            }
+        }
+    }
 }
 
 impl MemoryLimiter {
@@ -147,7 +200,7 @@ impl ResourceLimiter for MemoryLimiter {
     }
 
     fn instances(&self) -> usize {
-        MAX_INSTANCES as usize
+        self.instances
     }
 
     fn tables(&self) -> usize {

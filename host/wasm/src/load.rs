@@ -18,13 +18,10 @@ use crate::cache::{Cache, Found};
 use crate::compile::CompileError;
 use crate::inspect::{Declared, NotAPlugin, inspect};
 use crate::plugin::{Parts, Plugin};
-use crate::run::{Limits, execute};
+use crate::run::{Limits, Supplies, execute};
 use crate::sandbox::Inner;
 use crate::schema::{Schema, SchemaError};
 use crate::text;
-
-/// Longest that `describe` may take.
-const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The steps of a load, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -209,10 +206,11 @@ async fn steps(
         grants: Arc::new(Grants::default()),
         limits: Arc::clone(&sandbox.describe),
         began: tokio::time::Instant::now(),
-        timeout: DESCRIBE_TIMEOUT,
+        timeout: sandbox.load.describe_time,
         failures_in_a_row: 0,
         traceparent: None,
         redact: Redactor::default(),
+        supplies: Supplies::default(),
     };
     let done = execute(&sandbox, &parts.bound, limits, Call::Describe).await;
     let mut description = match done.answer {

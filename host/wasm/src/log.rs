@@ -18,8 +18,6 @@ use wellcheck_core::redact::Redactor;
 use crate::host::RunShared;
 use crate::text;
 
-/// Most lines of one run.
-const MAX_LINES: usize = 1000;
 /// Longest line that is shown.
 const MAX_LINE: usize = 2 * KIB;
 
@@ -34,6 +32,7 @@ pub(crate) enum Stream {
 #[derive(Default)]
 pub(crate) struct LogBuffer {
     limit: usize,
+    max_lines: usize,
     kept: usize,
     left_out: u64,
     lines: Vec<(Stream, Vec<u8>)>,
@@ -42,12 +41,13 @@ pub(crate) struct LogBuffer {
 }
 
 impl LogBuffer {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, ..Self::default() }
+    /// Keeps at most that many bytes and lines.
+    pub(crate) fn new(limit: usize, max_lines: usize) -> Self {
+        Self { limit, max_lines, ..Self::default() }
     }
 
     fn write(&mut self, stream: Stream, bytes: &[u8]) {
-        let room = match self.lines.len() < MAX_LINES {
+        let room = match self.lines.len() < self.max_lines {
             true => self.limit.saturating_sub(self.kept),
             false => 0,
         };
@@ -59,7 +59,7 @@ impl LogBuffer {
             let mut whole = std::mem::take(&mut self.open[stream as usize]);
             whole.extend_from_slice(line);
             self.lines.push((stream, whole));
-            if self.lines.len() >= MAX_LINES {
+            if self.lines.len() >= self.max_lines {
                 self.left_out += kept.len() as u64;
                 kept = &[];
             }
@@ -88,7 +88,10 @@ impl LogBuffer {
         let mut lines: Vec<String> =
             self.lines.iter().map(|(_, line)| shown(line, redact)).collect();
         if self.left_out > 0 {
-            lines.push(format!("… {} bytes left out", self.left_out));
+            lines.push(format!(
+                "… {} bytes left out (limits `log-bytes`, `log-lines`)",
+                self.left_out
+            ));
         }
         lines
     }
@@ -207,13 +210,15 @@ impl AsyncWrite for Output {
 mod tests {
     use super::*;
 
+    const MAX_LINES: usize = 1000;
+
     fn finish(log: &mut LogBuffer) -> Vec<String> {
         log.finish(&Redactor::default())
     }
 
     #[test]
     fn lines_are_put_together_per_stream() {
-        let mut log = LogBuffer::new(1000);
+        let mut log = LogBuffer::new(1000, MAX_LINES);
         log.write(Stream::Out, b"a");
         log.write(Stream::Err, b"x\ny");
         log.write(Stream::Out, b"b\n\xff\x1b[0m\r\n");
@@ -222,22 +227,25 @@ mod tests {
 
     #[test]
     fn a_flood_is_cut_and_counted() {
-        let mut log = LogBuffer::new(10);
+        let mut log = LogBuffer::new(10, MAX_LINES);
         for _ in 0..100 {
             log.write(Stream::Out, b"0123456789");
         }
-        assert_eq!(finish(&mut log), ["0123456789", "… 990 bytes left out"]);
-        let mut lines = LogBuffer::new(100_000);
+        assert_eq!(
+            finish(&mut log),
+            ["0123456789", "… 990 bytes left out (limits `log-bytes`, `log-lines`)"]
+        );
+        let mut lines = LogBuffer::new(100_000, MAX_LINES);
         lines.write(Stream::Out, &[b'\n'; 5000]);
         lines.write(Stream::Out, &[b'\n'; 5000]);
         let lines = finish(&mut lines);
         assert_eq!(lines.len(), MAX_LINES + 1);
-        assert_eq!(lines[MAX_LINES], "… 9000 bytes left out");
+        assert_eq!(lines[MAX_LINES], "… 9000 bytes left out (limits `log-bytes`, `log-lines`)");
     }
 
     #[test]
     fn secrets_are_redacted_before_the_cut() {
-        let mut log = LogBuffer::new(10_000);
+        let mut log = LogBuffer::new(10_000, MAX_LINES);
         log.write(Stream::Out, format!("{}hunter2\n", "x".repeat(MAX_LINE - 3)).as_bytes());
         let lines = log.finish(&Redactor::new(["hunter2"]));
         assert!(!lines[0].contains("hun"), "{}", lines[0]);
@@ -245,7 +253,7 @@ mod tests {
 
     #[test]
     fn the_last_words_of_a_panic_are_its_message() {
-        let mut log = LogBuffer::new(1000);
+        let mut log = LogBuffer::new(1000, MAX_LINES);
         log.write(Stream::Out, b"hello\n");
         log.write(
             Stream::Err,
@@ -254,14 +262,14 @@ mod tests {
         let words = log.last_words(&Redactor::default());
         assert_eq!(words.as_deref(), Some("panicked at src/lib.rs:4:5: boom"));
 
-        let mut log = LogBuffer::new(1000);
+        let mut log = LogBuffer::new(1000, MAX_LINES);
         log.write(
             Stream::Err,
             b"Traceback (most recent call last):\n  File x\nKeyError: 'a'\n\nthread '<unnamed>' (1) panicked at src/lib.rs:1:2:\nPython threw\n",
         );
         assert_eq!(log.last_words(&Redactor::default()).as_deref(), Some("KeyError: 'a'"));
 
-        let mut log = LogBuffer::new(1000);
+        let mut log = LogBuffer::new(1000, MAX_LINES);
         log.write(
             Stream::Err,
             b"thread '<unnamed>' (1) panicked at src/lib.rs:1:2:\nFailed: Value(\n\"boom\",\n)\n",
@@ -272,9 +280,9 @@ mod tests {
             Some("panicked at src/lib.rs:1:2: Failed: Value( \"boom\", )")
         );
 
-        let mut log = LogBuffer::new(1000);
+        let mut log = LogBuffer::new(1000, MAX_LINES);
         log.write(Stream::Err, b"one\n  two");
         assert_eq!(log.last_words(&Redactor::default()).as_deref(), Some("two"));
-        assert_eq!(LogBuffer::new(10).last_words(&Redactor::default()), None);
+        assert_eq!(LogBuffer::new(10, MAX_LINES).last_words(&Redactor::default()), None);
     }
 }

@@ -130,7 +130,7 @@ impl Cleaner<'_> {
             self.text(value, MAX_LABEL, || format!("label `{label}` of observation `{name}`"));
         }
         if let Some(text) = unit
-            && (text.is_empty() || text.len() > MAX_UNIT || text.chars().any(char::is_control))
+            && (text.is_empty() || text::cleaned(text, MAX_UNIT) != *text)
         {
             if !text.is_empty() {
                 self.flags.add(format!("unit of observation `{name}` left out: it is no unit"));
@@ -151,13 +151,20 @@ impl Cleaner<'_> {
     fn text(&mut self, text: &mut String, max: usize, what: impl FnOnce() -> String) {
         self.redact.apply_to(text);
         if text::clean(text, max) {
-            self.flags.add(format!("{} cut at {}", what(), text::bytes(max)));
+            let limit = match max == self.limits.message_bytes {
+                true => " (limit `message-bytes`)",
+                false => "",
+            };
+            self.flags.add(format!("{} cut at {}{limit}", what(), text::bytes(max)));
         }
     }
 
     fn cap<T>(&mut self, list: &mut Vec<T>, limit: usize, what: &str) {
         if list.len() > limit {
-            self.flags.add(format!("{} {what} left out (at most {limit})", list.len() - limit));
+            self.flags.add(format!(
+                "{} {what} left out (at most {limit}: limit `observations`)",
+                list.len() - limit
+            ));
             list.truncate(limit);
         }
     }
@@ -230,15 +237,18 @@ mod tests {
     #[test]
     fn ranges_and_units_that_nobody_reads_are_left_out() {
         let mut bad = report();
+        let mut hidden = Observation::new("b", 1.0, "s\u{202e}");
+        hidden.labels = vec![("l".to_owned(), "x\u{202e}".to_owned())];
         let mut observation = Observation::new("a", 1.0, "a unit that is far too long");
         observation.warn = Some("more than 5".to_owned());
         observation.fail = Some("10:20".to_owned());
-        bad.observations = vec![observation];
+        bad.observations = vec![observation, hidden];
         let (report, flags) = cleaned(bad);
-        let observation = &report.observations[0];
+        let [observation, hidden] = report.observations.as_slice() else { panic!("{report:?}") };
+        assert_eq!((&hidden.unit, hidden.labels[0].1.as_str()), (&None, "x\\u{202e}"));
         assert_eq!((&observation.unit, &observation.warn), (&None, &None));
         assert_eq!(observation.fail.as_deref(), Some("10:20"));
-        assert_eq!(flags.len(), 2);
+        assert_eq!(flags.len(), 3);
     }
 
     #[test]
@@ -253,9 +263,9 @@ mod tests {
         assert_eq!(
             flags,
             [
-                "the message cut at 1 KiB",
-                "36 observations left out (at most 64)",
-                "1 details left out (at most 64)",
+                "the message cut at 1 KiB (limit `message-bytes`)",
+                "36 observations left out (at most 64: limit `observations`)",
+                "1 details left out (at most 64: limit `observations`)",
             ]
         );
     }

@@ -3,6 +3,8 @@
 //! Runs happen on the sandbox's own threads. Whatever goes wrong is the product: [`run`] never
 //! fails, and it is over when the wall time is.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -10,9 +12,10 @@ use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout_at};
-use wellcheck_core::grant::Grants;
+use wellcheck_core::grant::{GrantKind, Grants, Use};
 use wellcheck_core::id::CheckName;
 use wellcheck_core::limits::RunLimits;
 use wellcheck_core::outcome::{Fault, Outcome, Run, RunLog};
@@ -21,7 +24,10 @@ use wellcheck_core::redact::Redactor;
 use crate::abi::{Answer, Bound, Call};
 use crate::fault;
 use crate::host::RunShared;
+use crate::import::checks::Standings;
 use crate::import::context::RunContext;
+use crate::import::files;
+use crate::import::state::Kept;
 use crate::limits::{RunParts, bounded_store};
 use crate::plugin::Plugin;
 use crate::report;
@@ -46,6 +52,27 @@ pub struct Invocation {
     pub traceparent: Option<String>,
     /// Secrets that must not show in what the guest says.
     pub redact: Redactor,
+    /// What the imports answer from.
+    pub supplies: Supplies,
+}
+
+/// What the imports answer from, as far as the grants allow. Nothing by default.
+#[derive(Clone, Default)]
+pub struct Supplies {
+    /// The environment that is granted, name and value.
+    pub env: Arc<[(String, String)]>,
+    /// Every secret by name; the grants decide which of them the plugin gets.
+    pub secrets: Arc<BTreeMap<String, String>>,
+    /// What the check kept in the runs before.
+    pub state: Arc<BTreeMap<String, Bytes>>,
+    /// How other checks are.
+    pub checks: Option<Arc<dyn Standings>>,
+}
+
+impl fmt::Debug for Supplies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Supplies").finish_non_exhaustive()
+    }
 }
 
 /// A finished run, and what it used.
@@ -55,6 +82,8 @@ pub struct PluginRun {
     pub run: Run,
     /// What it used.
     pub used: Usage,
+    /// All that the check keeps from now on, if the run changed it and ended with a report.
+    pub state: Option<BTreeMap<String, Bytes>>,
 }
 
 /// What a run used.
@@ -80,13 +109,16 @@ pub(crate) struct Limits {
     pub(crate) failures_in_a_row: u32,
     pub(crate) traceparent: Option<String>,
     pub(crate) redact: Redactor,
+    pub(crate) supplies: Supplies,
 }
 
 /// A call that is over.
 pub(crate) struct Done {
     pub(crate) answer: Result<Answer, Fault>,
-    pub(crate) lines: Vec<String>,
+    pub(crate) log: RunLog,
+    pub(crate) uses: Vec<Use>,
     pub(crate) used: Usage,
+    pub(crate) state: Option<Kept>,
 }
 
 pub(crate) async fn run(plugin: &Plugin, invocation: Invocation) -> PluginRun {
@@ -110,6 +142,7 @@ pub(crate) async fn run(plugin: &Plugin, invocation: Invocation) -> PluginRun {
             failures_in_a_row,
             traceparent,
             redact,
+            supplies,
             ..
         } = invocation;
         let bounds = Limits {
@@ -120,29 +153,35 @@ pub(crate) async fn run(plugin: &Plugin, invocation: Invocation) -> PluginRun {
             failures_in_a_row,
             traceparent,
             redact: redact.clone(),
+            supplies,
         };
-        let call = Call::Run { check: check.as_str(), settings: &settings };
-        let Done { answer, lines, used } =
+        let call = Call::Run { check: &check, settings: &settings };
+        let Done { answer, mut log, uses, used, state } =
             execute(&parts.sandbox, &parts.bound, bounds, call).await;
-        let (outcome, flags) = match answer {
-            Ok(Answer::Outcome(outcome)) => report::clean(outcome, &limits, &redact),
+        let outcome = match answer {
+            Ok(Answer::Outcome(outcome)) => {
+                let (outcome, flags) = report::clean(outcome, &limits, &redact);
+                log.flags.extend(flags);
+                outcome
+            }
             Ok(Answer::Description(_)) => unreachable!("an outcome was asked for"),
-            Err(fault) => (Outcome::Faulted(fault), Vec::new()),
+            Err(fault) => Outcome::Faulted(fault),
         };
-        (outcome, RunLog { lines, flags }, used)
+        let state = state.filter(|_| matches!(outcome, Outcome::Answered(_)));
+        let run = Run { outcome, duration: began.elapsed(), log, used: uses };
+        PluginRun { run, used, state }
     });
-    match AbortOnDrop(task).await {
-        Ok((outcome, log, used)) => {
-            PluginRun { run: Run { outcome, duration: began.elapsed(), log }, used }
-        }
-        Err(error) => ended(fault::of_join(error), began),
-    }
+    AbortOnDrop(task).await.unwrap_or_else(|error| ended(fault::of_join(error), began))
 }
 
 fn ended(fault: Fault, began: Instant) -> PluginRun {
-    let run =
-        Run { outcome: Outcome::Faulted(fault), duration: began.elapsed(), log: RunLog::default() };
-    PluginRun { run, used: Usage::default() }
+    let run = Run {
+        outcome: Outcome::Faulted(fault),
+        duration: began.elapsed(),
+        log: RunLog::default(),
+        used: Vec::new(),
+    };
+    PluginRun { run, used: Usage::default(), state: None }
 }
 
 /// Makes an instance, calls it, and drops it, on the task that polls this.
@@ -152,12 +191,26 @@ pub(crate) async fn execute(
     bounds: Limits,
     call: Call<'_>,
 ) -> Done {
-    let Limits { grants, limits, began, timeout, failures_in_a_row, traceparent, redact } = bounds;
+    let Limits { grants, limits, began, timeout, failures_in_a_row, traceparent, redact, supplies } =
+        bounds;
     let deadline = began + timeout;
-    let shared = Arc::new(RunShared::new(limits.log_bytes));
+    let shared = Arc::new(RunShared::new(limits.log_bytes, limits.log_lines));
     let _live = sandbox.ticker.enter();
+    // WASI does not say what of these is really used.
+    for (name, _) in &*supplies.env {
+        shared.used(GrantKind::Env, &format!("{name} (offered)"));
+    }
+    for dir in &grants.dirs {
+        shared.used(GrantKind::Dirs, &format!("{} (offered)", dir.guest));
+    }
 
     let work = async {
+        let folders = match call {
+            Call::Run { check, .. } if !grants.dirs.is_empty() => {
+                Some(files::open(&grants.dirs, sandbox.gates.of(check)).await?)
+            }
+            _ => None,
+        };
         let parts = RunParts {
             shared: Arc::clone(&shared),
             grants,
@@ -165,16 +218,26 @@ pub(crate) async fn execute(
             pool: sandbox.pool,
             transport: Arc::clone(&sandbox.transport),
             context: RunContext { deadline, failures_in_a_row, traceparent },
+            supplies,
+            folders,
             deadline,
         };
         let mut store = bounded_store(&sandbox.engine, parts);
-        let answer = bound.call(&mut store, call).await;
-        answer.map_err(|error| {
-            let refused = store.data().limiter.refused();
-            fault::of_error(&error, &shared, refused, &limits, &redact)
-        })
+        match bound.call(&mut store, call).await {
+            Ok(answer) => {
+                // A guest may go on without what it did not get; that it met a limit is shown.
+                if let Some(refused) = store.data().limiter.refused() {
+                    shared.flag(refused.to_string());
+                }
+                Ok((answer, std::mem::take(&mut store.data_mut().state).changed()))
+            }
+            Err(error) => {
+                let refused = store.data().limiter.refused();
+                Err(fault::of_error(&error, &shared, refused, &limits, &redact))
+            }
+        }
     };
-    let answer = {
+    let ended = {
         let metered = pin!(shared.cpu.metered(work));
         match timeout_at(deadline, metered).await {
             Ok(answer) => answer,
@@ -182,12 +245,16 @@ pub(crate) async fn execute(
         }
     };
     // What the host refused explains what came after it, whatever the guest makes of it.
-    let answer = match fault::of_refusal(&shared) {
+    let ended = match fault::of_refusal(&shared) {
         Some(mut fault) => {
             redact.apply_to(&mut fault.message);
             Err(fault)
         }
-        None => answer,
+        None => ended,
+    };
+    let (answer, state) = match ended {
+        Ok((answer, state)) => (Ok(answer), state),
+        Err(fault) => (Err(fault), None),
     };
     let used = Usage {
         cpu: shared.cpu.used(),
@@ -196,7 +263,7 @@ pub(crate) async fn execute(
         bytes: shared.bytes.load(Ordering::Relaxed),
     };
     let lines = shared.log().finish(&redact);
-    Done { answer, lines, used }
+    Done { answer, log: RunLog { lines, flags: shared.flags() }, uses: shared.uses(), used, state }
 }
 
 /// A task that nobody waits for is not worth finishing.

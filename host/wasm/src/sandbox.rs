@@ -10,12 +10,14 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 use wellcheck_core::id::PluginName;
-use wellcheck_core::limits::{LoadLimits, MIB, RunLimits};
+use wellcheck_core::limits::{HostLimits, LoadLimits, RunLimits};
 
 use crate::cache::Cache;
 use crate::compile::Compiler;
 use crate::engine::{self, Allocator, PoolSize, Ticker};
 use crate::host::HostState;
+use crate::import::files::{self, Gates};
+use crate::import::sockets;
 use crate::load::{self, LoadError};
 use crate::plugin::Plugin;
 use crate::run::AbortOnDrop;
@@ -44,13 +46,8 @@ pub struct SandboxOptions {
     pub transport: Arc<dyn Transport>,
     /// Threads for runs; zero for as many as there are processors.
     pub workers: usize,
-    /// Runs at once; further ones wait for a place within their timeout. 256.
-    pub slots: u32,
-    /// Largest linear memory of any run, in bytes: what [`RunLimits::memory`] may be at most.
-    /// 256 MiB.
-    pub max_memory: usize,
-    /// Largest table of any run: what [`RunLimits::table_elements`] may be at most. 20,000.
-    pub max_table_elements: usize,
+    /// What all runs share: places, and how large any run may be at most.
+    pub host: HostLimits,
     /// How instances get their memory; pooling falls back to on-demand by itself.
     pub allocator: Allocator,
 }
@@ -64,9 +61,7 @@ impl Default for SandboxOptions {
             describe: RunLimits::default(),
             transport: Arc::new(NoTransport),
             workers: 0,
-            slots: 256,
-            max_memory: 256 * MIB,
-            max_table_elements: 20_000,
+            host: HostLimits::default(),
             allocator: Allocator::Pooling,
         }
     }
@@ -78,7 +73,7 @@ impl fmt::Debug for SandboxOptions {
             .field("cache_dir", &self.cache_dir)
             .field("compiler", &self.compiler)
             .field("workers", &self.workers)
-            .field("slots", &self.slots)
+            .field("host", &self.host)
             .finish_non_exhaustive()
     }
 }
@@ -111,6 +106,7 @@ pub(crate) struct Inner {
     pub(crate) describe: Arc<RunLimits>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) pool: PoolSize,
+    pub(crate) gates: Gates,
     allocator: Allocator,
     notes: Vec<String>,
     places: Arc<Semaphore>,
@@ -139,15 +135,13 @@ impl Sandbox {
         let SandboxOptions { cache_dir, compiler, load, describe, transport, workers, .. } =
             options;
         let broken = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
-        let pool = PoolSize {
-            slots: options.slots.max(1),
-            memory: options.max_memory,
-            table_elements: options.max_table_elements,
-        };
+        let pool = PoolSize::new(&options.host);
         let (engine, allocator) = engine::running(pool, options.allocator).map_err(broken)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(broken)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(broken)?;
+        files::link(&mut linker).map_err(broken)?;
+        sockets::link(&mut linker).map_err(broken)?;
         let ticker = Ticker::start(&engine).map_err(StartError::Threads)?;
 
         let mut notes = Vec::new();
@@ -164,7 +158,8 @@ impl Sandbox {
         let runtime = Builder::new_multi_thread()
             .worker_threads(workers)
             .thread_name("plugin")
-            .max_blocking_threads(16)
+            // A folder that hangs keeps a thread until it answers; see `import/files.rs`.
+            .max_blocking_threads(256)
             // Timers and sockets are looked at between any two slices of guests.
             .event_interval(1)
             .on_thread_start(|| {
@@ -188,6 +183,7 @@ impl Sandbox {
             describe: Arc::new(describe),
             transport,
             pool,
+            gates: Gates::default(),
             allocator,
             notes,
             places: Arc::new(Semaphore::new(pool.slots as usize)),

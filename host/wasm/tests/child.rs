@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use wellcheck_core::id::PluginName;
+use wellcheck_core::limits::HostLimits;
 use wellcheck_wasm::{Compiler, LoadError, Plugin, Sandbox, SandboxOptions, compile_child};
 
 #[path = "it/guest.rs"]
@@ -47,7 +48,12 @@ fn program(name: &str, args: &[&str]) -> Compiler {
 }
 
 fn options(compiler: Compiler) -> SandboxOptions {
-    SandboxOptions { compiler, slots: 2, workers: 1, ..SandboxOptions::default() }
+    SandboxOptions {
+        compiler,
+        host: HostLimits { slots: 2, ..HostLimits::default() },
+        workers: 1,
+        ..SandboxOptions::default()
+    }
 }
 
 async fn load(options: SandboxOptions, bytes: Vec<u8>) -> Result<Plugin, LoadError> {

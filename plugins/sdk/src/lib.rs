@@ -2,7 +2,9 @@
 //!
 //! A plugin is a `cdylib` for wasm32-wasip2 that implements [`Plugin`] and names the type in
 //! [`export!`]. This crate turns settings into the plugin's own type and answers the host; what
-//! the host grants, measures and limits is its own business and needs no code here.
+//! the host grants, measures and limits is its own business and needs no code here. A component
+//! imports only what its code calls: who does not name [`state`], [`checks`] or [`secrets`] does
+//! not ask for them.
 //!
 //! ```no_run
 //! use serde::Deserialize;
@@ -34,10 +36,13 @@
 //! # fn main() {}
 //! ```
 
+pub mod checks;
 #[cfg(feature = "http")]
 pub mod http;
 mod range;
 mod report;
+pub mod secrets;
+pub mod state;
 
 pub use bindings::exports::wellcheck::check::checker::{Description, Want};
 pub use bindings::wellcheck::check::outcome::{Fault, Observation, Part, Reason, Report, Status};
@@ -53,14 +58,14 @@ pub mod bindings {
     #[cfg(not(feature = "http"))]
     wit_bindgen::generate!({
         path: "../../wit/v0_1",
-        world: "plugin",
+        world: "full-plugin",
         pub_export_macro: true,
         default_bindings_module: "wellcheck_plugin::bindings",
     });
     #[cfg(feature = "http")]
     wit_bindgen::generate!({
         path: "../../wit/v0_1",
-        world: "http-plugin",
+        world: "full-http-plugin",
         pub_export_macro: true,
         default_bindings_module: "wellcheck_plugin::bindings",
         generate_all,

@@ -3,20 +3,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Imported Functions from `wellcheck:check/context@0.1.0`
+// Imported Functions from `wellcheck:check/context@0.1.1`
 
-__attribute__((__import_module__("wellcheck:check/context@0.1.0"), __import_name__("remaining-ms")))
+__attribute__((__import_module__("wellcheck:check/context@0.1.1"), __import_name__("remaining-ms")))
 extern int64_t __wasm_import_wellcheck_check_context_remaining_ms(void);
 
-__attribute__((__import_module__("wellcheck:check/context@0.1.0"), __import_name__("failures-in-a-row")))
+__attribute__((__import_module__("wellcheck:check/context@0.1.1"), __import_name__("failures-in-a-row")))
 extern int32_t __wasm_import_wellcheck_check_context_failures_in_a_row(void);
 
-__attribute__((__import_module__("wellcheck:check/context@0.1.0"), __import_name__("traceparent")))
+__attribute__((__import_module__("wellcheck:check/context@0.1.1"), __import_name__("traceparent")))
 extern void __wasm_import_wellcheck_check_context_traceparent(uint8_t *);
 
-// Exported Functions from `wellcheck:check/checker@0.1.0`
+// Exported Functions from `wellcheck:check/checker@0.1.1`
 
-__attribute__((__weak__, __export_name__("cabi_post_wellcheck:check/checker@0.1.0#describe")))
+__attribute__((__weak__, __export_name__("cabi_post_wellcheck:check/checker@0.1.1#describe")))
 void __wasm_export_exports_wellcheck_check_checker_describe_post_return(uint8_t * arg0) {
   if ((*((size_t*) (arg0 + sizeof(void*)))) > 0) {
     free(*((uint8_t **) (arg0 + 0)));
@@ -73,7 +73,7 @@ void __wasm_export_exports_wellcheck_check_checker_describe_post_return(uint8_t 
   }
 }
 
-__attribute__((__weak__, __export_name__("cabi_post_wellcheck:check/checker@0.1.0#run")))
+__attribute__((__weak__, __export_name__("cabi_post_wellcheck:check/checker@0.1.1#run")))
 void __wasm_export_exports_wellcheck_check_checker_run_post_return(uint8_t * arg0) {
   switch ((int32_t) (int32_t) *((uint8_t*) (arg0 + 0))) {
     case 0: {
@@ -370,7 +370,7 @@ bool wellcheck_check_context_traceparent(plugin_string_t *ret) {
   return option.is_some;
 }
 
-__attribute__((__export_name__("wellcheck:check/checker@0.1.0#describe")))
+__attribute__((__export_name__("wellcheck:check/checker@0.1.1#describe")))
 uint8_t * __wasm_export_exports_wellcheck_check_checker_describe(void) {
   exports_wellcheck_check_checker_description_t ret;
   exports_wellcheck_check_checker_describe(&ret);
@@ -396,7 +396,7 @@ uint8_t * __wasm_export_exports_wellcheck_check_checker_describe(void) {
   return ptr;
 }
 
-__attribute__((__export_name__("wellcheck:check/checker@0.1.0#run")))
+__attribute__((__export_name__("wellcheck:check/checker@0.1.1#run")))
 uint8_t * __wasm_export_exports_wellcheck_check_checker_run(uint8_t * arg, size_t arg0, uint8_t * arg1, size_t arg2) {
   exports_wellcheck_check_checker_invocation_t arg3 = (exports_wellcheck_check_checker_invocation_t) {
     (plugin_string_t) (plugin_string_t) { (uint8_t*)(arg), (arg0) },

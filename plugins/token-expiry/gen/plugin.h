@@ -157,7 +157,7 @@ typedef struct {
   } val;
 } exports_wellcheck_check_checker_result_report_fault_t;
 
-// Imported Functions from `wellcheck:check/context@0.1.0`
+// Imported Functions from `wellcheck:check/context@0.1.1`
 // Milliseconds of wall time that are left until the host ends the run.
 extern uint64_t wellcheck_check_context_remaining_ms(void);
 // How many runs in a row before this one did not pass (failed or faulted).
@@ -165,7 +165,7 @@ extern uint32_t wellcheck_check_context_failures_in_a_row(void);
 // A W3C `traceparent` to send along with requests, where the host traces.
 extern bool wellcheck_check_context_traceparent(plugin_string_t *ret);
 
-// Exported Functions from `wellcheck:check/checker@0.1.0`
+// Exported Functions from `wellcheck:check/checker@0.1.1`
 void exports_wellcheck_check_checker_describe(exports_wellcheck_check_checker_description_t *ret);
 bool exports_wellcheck_check_checker_run(exports_wellcheck_check_checker_invocation_t *invocation, exports_wellcheck_check_checker_report_t *ret, exports_wellcheck_check_checker_fault_t *err);
 

@@ -14,7 +14,7 @@ use wellcheck_core::outcome::{Answer, Outcome};
 use wellcheck_core::redact::Redactor;
 use wellcheck_net::http::Client;
 use wellcheck_net::{Resolver, Tls};
-use wellcheck_wasm::{Invocation, NetTransport, Plugin, Sandbox, SandboxOptions};
+use wellcheck_wasm::{Invocation, NetTransport, Plugin, Sandbox, SandboxOptions, Supplies};
 
 use crate::Bench;
 use crate::bare_wasm::Bare;
@@ -73,7 +73,7 @@ pub(crate) async fn http(bench: &Bench) -> Result<Vec<Line>> {
     let grant = HttpGrant::parse(&format!("http://{address}"));
     let grant = grant.map_err(|problem| anyhow::anyhow!("the grant: {problem}"))?;
     let settings = format!(r#"{{"url":"http://{address}/health"}}"#);
-    let invocation = invocation(&settings, Grants { http: vec![grant] })?;
+    let invocation = invocation(&settings, Grants { http: vec![grant], ..Grants::default() })?;
     let mut rounds = Vec::new();
     runs(&plugin, &invocation, AT_ONCE, HTTP_RUNS).await?;
     for _ in 0..ROUNDS {
@@ -136,5 +136,6 @@ fn invocation(settings: &str, grants: Grants) -> Result<Invocation> {
         failures_in_a_row: 0,
         traceparent: None,
         redact: Redactor::default(),
+        supplies: Supplies::default(),
     })
 }

@@ -13,7 +13,7 @@ pub(crate) fn root() -> PathBuf {
 
 /// Every example plugin, by the name of its folder.
 pub(crate) const EXAMPLES: &[&str] =
-    &["deadlines", "json-number", "login-flow", "metric-bound", "token-expiry"];
+    &["deadlines", "json-number", "login-flow", "metric-bound", "quorum", "token-expiry"];
 
 /// The folder of the built guests.
 pub(crate) fn fixtures() -> PathBuf {

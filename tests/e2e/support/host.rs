@@ -118,6 +118,8 @@ impl Host {
         if let Some(cache) = &builder.cache {
             command.arg("--cache").arg(cache);
         }
+        // A store of its own.
+        command.env("XDG_STATE_HOME", builder.dir.path().join("state"));
         command.args(&builder.args).envs(builder.env.iter().map(|(n, v)| (n, v)));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the program can be started");

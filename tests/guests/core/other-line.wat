@@ -1,4 +1,5 @@
-;; A well-behaved plugin of a line that this host does not speak.
+;; A well-behaved plugin of a line that this host does not speak. A good host refuses the file, with
+;; both versions.
 (module
   (memory (export "memory") 1)
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) i32.const 1024)

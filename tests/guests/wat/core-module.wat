@@ -1,4 +1,4 @@
-;; WebAssembly, but a core module and no component.
+;; WebAssembly, but a core module and no component. A good host refuses the file.
 (module
   (func (export "run"))
 )

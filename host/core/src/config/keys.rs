@@ -1,7 +1,10 @@
 //! Every key of the configuration but those of the kinds: its meaning, its default, an example.
 //!
 //! One list serves the documentation (`wellcheck validate --explain`), the suggestions for mistyped
-//! keys, and the test that no key is undocumented. The kinds list their own keys in the same shape.
+//! keys, and the test that no key is undocumented. The kinds list their own keys in the same shape;
+//! the keys of limits come from the tables of [`crate::limits`].
+
+use crate::limits::{HOST_LIMITS, LOAD_LIMITS, Limit, RUN_LIMITS};
 
 /// One key of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub const ROOT: &[Key] = &[
     key("server", "", "[server]", "Where and how to listen."),
     key("defaults", "", "[defaults]", "Timing and thresholds for every check."),
     key("plugins", "", "[plugins]", "The plugins folder and what sidecars may grant."),
+    key("secrets", "", "[secrets]", "Values that only some may know, by name."),
+    key("store", "", "[store]", "Where checks keep what they keep."),
     key("token", "", "[[token]]", "Who may call the routes that change something."),
     key("check", "", "[[check]]", "A check."),
 ];
@@ -86,9 +91,64 @@ pub const PLUGINS: &[Key] = &[
         "sidecar-grants",
         "none",
         "sidecar-grants = { http = [\"https://*.example.com\"] }",
-        "The most that `plugins/NAME.toml` may grant. Whoever can drop a file must not be able to grant it anything, so the default is nothing.",
+        "The most that `plugins/NAME.toml` may grant. Whoever can drop a file must not be able to grant it anything, so the default is nothing. Its `env` is also what `${NAME}` may stand for in a sidecar.",
+    ),
+    key(
+        "limits",
+        "see `[plugins.limits]`",
+        "limits = { slots = 64 }",
+        "What loading a plugin may use, and what the host holds ready for plugins.",
     ),
 ];
+
+/// `[plugins.limits]`.
+pub const PLUGIN_LIMITS: &[Key] = &joined::<{ LOAD_LIMITS.len() + HOST_LIMITS.len() }>(
+    &limit_keys::<_, { LOAD_LIMITS.len() }>(LOAD_LIMITS),
+    &limit_keys::<_, { HOST_LIMITS.len() }>(HOST_LIMITS),
+);
+
+/// `[defaults.limits]` and `[check.limits]`.
+pub const LIMITS: &[Key] = &limit_keys::<_, { RUN_LIMITS.len() }>(RUN_LIMITS);
+
+const fn limit_keys<T, const N: usize>(limits: &[Limit<T>]) -> [Key; N] {
+    let mut keys = [key("", "", "", ""); N];
+    let mut index = 0;
+    while index < N {
+        let limit = &limits[index];
+        keys[index] = key(limit.name, limit.default, limit.example, limit.doc);
+        index += 1;
+    }
+    keys
+}
+
+const fn joined<const N: usize>(first: &[Key], second: &[Key]) -> [Key; N] {
+    let mut keys = [key("", "", "", ""); N];
+    let mut index = 0;
+    while index < N {
+        keys[index] = match index.checked_sub(first.len()) {
+            None => first[index],
+            Some(rest) => second[rest],
+        };
+        index += 1;
+    }
+    keys
+}
+
+/// `[secrets]`, whose keys are names of the user's choice; this one stands for all of them.
+pub const SECRETS: &[Key] = &[key(
+    "name",
+    "",
+    "name = \"${file:/run/secrets/db}\"",
+    "Any name, 1 to 63 of a-z, 0-9 and `-`, the first not `-`, and its value: a text that is not empty. Checks read it by the grant `secrets`; it is taken out of everything that is shown.",
+)];
+
+/// `[store]`.
+pub const STORE: &[Key] = &[key(
+    "path",
+    "in the user's folder for state",
+    "path = \"/var/lib/wellcheck/store.db\"",
+    "The file in which checks keep what the grant `state` lets them keep, relative to the configuration file. Changing it takes a restart.",
+)];
 
 /// `[[token]]`.
 pub const TOKEN: &[Key] = &[
@@ -142,6 +202,14 @@ pub const TIMING: &[Key] = &[
     ),
 ];
 
+/// `[defaults]`: what stands there besides the timing.
+pub const DEFAULTS: &[Key] = &[key(
+    "limits",
+    "see `[defaults.limits]`",
+    "limits = { cpu = \"500ms\" }",
+    "What one run of a plugin may use.",
+)];
+
 /// `[[check]]`: what every kind has besides the timing.
 pub const CHECK: &[Key] = &[
     key(
@@ -170,17 +238,113 @@ pub const CHECK: &[Key] = &[
         "grants = { http = [\"https://api.example.com\"] }",
         "For a plugin: what it may reach.",
     ),
+    key(
+        "limits",
+        "those of `[defaults.limits]`",
+        "limits = { cpu = \"1s\", memory = \"128MiB\" }",
+        "For a plugin: what one run may use. A sidecar may lower a limit but not raise it.",
+    ),
     key("enabled", "true", "enabled = false", "Whether the check exists at all."),
     key("tags", "none", "tags = [\"core\"]", "For selecting checks."),
 ];
 
 /// `[check.grants]`.
-pub const GRANTS: &[Key] = &[key(
-    "http",
-    "none",
-    "http = [\"https://api.example.com\", \"http://10.0.0.0/8:8080\"]",
-    "Where HTTP requests may go: `scheme://host[:port]`, the host a name, `*.name`, an address or a network. A private address must be named as an address or network.",
-)];
+pub const GRANTS: &[Key] = &[
+    key(
+        "http",
+        "none",
+        "http = [\"https://api.example.com\", \"GET,HEAD https://*.example.com/v1\", \"http://10.0.0.0/8:8080\"]",
+        "Where HTTP requests may go: `[METHODS ]scheme://host[:port][/path]`, the host a name, `*.name`, an address or a network. Without methods, every method; a path is a prefix of whole segments. A private address must be named as an address or network. A table also adds something to the requests: see `[[check.grants.http]]`.",
+    ),
+    key(
+        "sockets",
+        "none",
+        "sockets = [\"tcp://db.internal:5432\", \"udp://10.0.0.0/8:53\"]",
+        "Where sockets may lead: `tcp` or `udp`, `://`, a host as for `http`, and a port. A private address must be named as an address or network.",
+    ),
+    key(
+        "dns",
+        "the names of `sockets`",
+        "dns = [\"db.internal\", \"*.example.com\"]",
+        "Names that may be resolved.",
+    ),
+    key(
+        "dirs",
+        "none",
+        "dirs = [\"/var/spool/mail\", { host = \"/srv/data\", guest = \"/data\", write = true }]",
+        "Folders that the plugin sees: a path for reading, the same for the plugin, or a table: see `[[check.grants.dirs]]`.",
+    ),
+    key(
+        "env",
+        "none",
+        "env = [\"TZ\"]",
+        "Variables of the environment that the plugin sees, by name.",
+    ),
+    key(
+        "secrets",
+        "none",
+        "secrets = [\"db-password\"]",
+        "Entries of `[secrets]` that the plugin may read, by name.",
+    ),
+    key(
+        "checks",
+        "none",
+        "checks = [\"db\", \"cache-*\"]",
+        "Checks whose latest outcome the plugin may read, by name, or by the start of a name with `*` after it.",
+    ),
+    key(
+        "state",
+        "\"0B\"",
+        "state = \"64KiB\"",
+        "Bytes that the check may keep from run to run, names and values together, 0 B to 16 MiB. What does not fit is refused.",
+    ),
+];
+
+/// `[[check.grants.http]]`: a grant that also adds something to the requests that it allows.
+pub const HTTP_GRANT: &[Key] = &[
+    key(
+        "url",
+        "",
+        "url = \"https://api.example.com/v1\"",
+        "Where requests may go, as a text in `http` says it.",
+    ),
+    key(
+        "headers",
+        "none",
+        "headers = { authorization = \"Bearer ${API_TOKEN}\" }",
+        "Headers that the host adds on the way out, in place of the plugin's own. The plugin never sees them; not in a sidecar.",
+    ),
+    key(
+        "basic-auth",
+        "none",
+        "basic-auth = \"user:${API_TOKEN}\"",
+        "User and password that the host adds as the header `authorization`. The plugin never sees them; not in a sidecar.",
+    ),
+    key(
+        "client-certificate",
+        "none",
+        "client-certificate = \"${file:client.pem}\"",
+        "The certificate, as PEM, that the host shows to an `https` target, together with `client-key`; not in a sidecar.",
+    ),
+    key(
+        "client-key",
+        "none",
+        "client-key = \"${file:client-key.pem}\"",
+        "The key of `client-certificate`, as PEM. The plugin never sees it; not in a sidecar.",
+    ),
+];
+
+/// `[[check.grants.dirs]]`.
+pub const DIR_GRANT: &[Key] = &[
+    key("host", "", "host = \"/srv/data\"", "The folder: an absolute path without `..`."),
+    key(
+        "guest",
+        "that of `host`",
+        "guest = \"/data\"",
+        "The path under which the plugin sees it: absolute, without `.` and `..`, and of this folder alone.",
+    ),
+    key("write", "false", "write = true", "Whether the plugin may write there too."),
+];
 
 /// Every section, in the order of the documentation.
 pub const SECTIONS: &[Section] = &[
@@ -191,10 +355,26 @@ pub const SECTIONS: &[Section] = &[
         keys: TIMING,
     },
     Section {
+        header: "[defaults.limits]",
+        doc: "What one run of a plugin may use; a check may override each.",
+        keys: LIMITS,
+    },
+    Section {
         header: "[plugins]",
         doc: "Plugins: WebAssembly components in a folder.",
         keys: PLUGINS,
     },
+    Section {
+        header: "[plugins.limits]",
+        doc: "What loading a plugin may use, and what the host holds ready for plugins.",
+        keys: PLUGIN_LIMITS,
+    },
+    Section {
+        header: "[secrets]",
+        doc: "Values that only some may know. Also in files of `conf.d`.",
+        keys: SECRETS,
+    },
+    Section { header: "[store]", doc: "Where checks keep what they keep.", keys: STORE },
     Section {
         header: "[[token]]",
         doc: "Who may call the routes that change something. Without any, such routes answer 403.",
@@ -209,5 +389,20 @@ pub const SECTIONS: &[Section] = &[
         header: "[check.grants]",
         doc: "What a check's plugin may reach. Nothing that is not named.",
         keys: GRANTS,
+    },
+    Section {
+        header: "[[check.grants.http]]",
+        doc: "A grant for HTTP requests to which the host adds something.",
+        keys: HTTP_GRANT,
+    },
+    Section {
+        header: "[[check.grants.dirs]]",
+        doc: "A folder that a check's plugin sees under another path, or may write.",
+        keys: DIR_GRANT,
+    },
+    Section {
+        header: "[check.limits]",
+        doc: "What one run of a check's plugin may use. Wall time is the check's `timeout`.",
+        keys: LIMITS,
     },
 ];

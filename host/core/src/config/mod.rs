@@ -10,7 +10,7 @@
 //! | `tree.rs` | TOML as a tree in which every value knows its place; `${...}` |
 //! | `reader.rs` | takes typed values out of a table and names what is wrong or left over |
 //! | `keys.rs` | every key, its meaning and default: the documentation and the suggestions |
-//! | `resolve.rs` | from trees to [`Config`] |
+//! | `resolve/` | from trees to [`Config`]; one file per part |
 
 pub mod keys;
 pub mod problem;
@@ -18,6 +18,8 @@ pub mod reader;
 mod resolve;
 pub mod tree;
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use std::time::Duration;
 use crate::check::CheckSpec;
 use crate::grant::Grants;
 use crate::id::{CheckName, PluginName};
+use crate::limits::{HostLimits, LoadLimits};
 use crate::redact::Redactor;
 
 pub use problem::{Problem, Problems, Severity};
@@ -80,7 +83,7 @@ pub struct Outline {
 }
 
 /// The configuration, checked, with every default filled in.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Config {
     /// `[server]`.
     pub server: Server,
@@ -90,8 +93,28 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// `[[check]]`, sidecars and plugin files alone, by name.
     pub checks: Vec<CheckSpec>,
-    /// Removes what came from the environment and from files out of texts.
+    /// `[secrets]`, by name. `Debug` shows the names only.
+    pub secrets: Arc<BTreeMap<String, String>>,
+    /// `[store] path`: where checks keep what they keep; the program has a default.
+    pub store: Option<PathBuf>,
+    /// Removes secrets out of texts: what came from the environment and from files, `[secrets]`, and
+    /// what grants add to requests.
     pub redactor: Redactor,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { server, plugins, tokens, checks, secrets, store, redactor } = self;
+        f.debug_struct("Config")
+            .field("server", server)
+            .field("plugins", plugins)
+            .field("tokens", tokens)
+            .field("checks", checks)
+            .field("secrets", &secrets.keys())
+            .field("store", store)
+            .field("redactor", redactor)
+            .finish()
+    }
 }
 
 /// `[server]`.
@@ -126,6 +149,10 @@ pub struct Plugins {
     /// The most that a sidecar may grant. Nothing by default: whoever can drop a file must not be
     /// able to grant it anything.
     pub sidecar_grants: Grants,
+    /// What loading a file may use.
+    pub load: LoadLimits,
+    /// What the host holds ready for plugins.
+    pub host: HostLimits,
 }
 
 /// Who may call the routes that change something.

@@ -69,6 +69,13 @@ impl Problems {
         self.list.iter().any(|problem| problem.severity == Severity::Error)
     }
 
+    /// Whether there is an error at this place.
+    pub fn has_error_at(&self, place: &Place) -> bool {
+        self.list.iter().any(|problem| {
+            problem.severity == Severity::Error && problem.place.order() == place.order()
+        })
+    }
+
     /// By file, line and column.
     pub fn sorted(mut self) -> Vec<Problem> {
         self.list.sort_by(|a, b| a.place.order().cmp(&b.place.order()));

@@ -3,7 +3,7 @@
 //! `${NAME}` in a string is replaced by the environment variable, `${file:PATH}` by the content of
 //! the file (without the newline at its end), and `$${` is a literal `${`. Both happen on parsed
 //! values, never on text, so that no value can change the structure. What came in that way is
-//! remembered as a secret.
+//! remembered as a secret. In a sidecar, only some are replaced.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,6 +15,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::SourceFile;
 use super::problem::Problems;
+use crate::grant::EnvName;
 
 /// Deepest nesting of tables and arrays.
 const MAX_DEPTH: usize = 64;
@@ -181,10 +182,42 @@ pub trait Lookup {
     fn file(&self, path: &str) -> Result<String, String>;
 }
 
+/// Which `${...}` of a file are replaced.
+#[derive(Clone, Copy)]
+pub(super) enum References<'a> {
+    /// All.
+    All,
+    /// These variables of the environment, and nothing else: whoever can drop a sidecar must not be
+    /// able to read the environment and the files of the host.
+    Sidecar(&'a [EnvName]),
+}
+
+impl References<'_> {
+    /// Whether `${name}` may be replaced.
+    fn admit(self, name: &str) -> Result<(), String> {
+        let Self::Sidecar(variables) = self else { return Ok(()) };
+        if name.starts_with("file:") {
+            return Err(format!(
+                "`${{{}}}` stands in a sidecar (a sidecar reads no files; move the check to \
+                 `wellcheck.toml`, or write `$${{` for a literal `${{`)",
+                name.escape_debug()
+            ));
+        }
+        if variables.iter().any(|variable| variable.as_str() == name) {
+            return Ok(());
+        }
+        Err(format!(
+            "`${{{name}}}` stands in a sidecar (a sidecar reads only the variables that `[plugins] \
+             sidecar-grants` of `wellcheck.toml` names; this would allow it: `env = [\"{name}\"]`)"
+        ))
+    }
+}
+
 /// Reads one file. Syntax errors become problems, and what could be read is returned all the same.
 pub(super) fn parse(
     file: &SourceFile,
     lookup: &dyn Lookup,
+    references: References<'_>,
     secrets: &mut Vec<String>,
     problems: &mut Problems,
 ) -> Table {
@@ -194,7 +227,7 @@ pub(super) fn parse(
         let place = lines.place(error.span().map_or(0, |span| span.start));
         problems.error(&place, format!("not valid TOML: {}", first_line(error.message())));
     }
-    let mut builder = Builder { lines, lookup, secrets, problems };
+    let mut builder = Builder { lines, lookup, references, secrets, problems };
     let mut table = builder.table(root.into_inner(), 0, 0);
     table.place = Place::file(file.name.clone());
     table
@@ -233,6 +266,7 @@ impl<'a> Lines<'a> {
 struct Builder<'a> {
     lines: Lines<'a>,
     lookup: &'a dyn Lookup,
+    references: References<'a>,
     secrets: &'a mut Vec<String>,
     problems: &'a mut Problems,
 }
@@ -321,6 +355,7 @@ impl Builder<'_> {
 
     fn reference(&mut self, name: &str) -> Result<String, String> {
         let found = if let Some(path) = name.strip_prefix("file:") {
+            self.references.admit(name)?;
             let content = self
                 .lookup
                 .file(path)
@@ -333,6 +368,7 @@ impl Builder<'_> {
                 name.escape_debug()
             ));
         } else {
+            self.references.admit(name)?;
             self.lookup.env(name).ok_or_else(|| {
                 format!("the environment variable `{name}` is not set (needed for `${{{name}}}`)")
             })?

@@ -5,9 +5,12 @@
 use serde::Serialize;
 
 use crate::aggregate;
+use crate::check::What;
 use crate::config::Problem;
+use crate::grant::{Grants, Use};
+use crate::limits::RunLimits;
 use crate::outcome::{Observation, Outcome, Part};
-use crate::snapshot::{CheckState, Newest, PluginState, Snapshot};
+use crate::snapshot::{Backoff, CheckState, Newest, PluginFacts, PluginState, Snapshot};
 use crate::status::Status;
 use crate::time::WallTime;
 use crate::units::show_duration;
@@ -40,8 +43,16 @@ pub fn detail(state: &CheckState) -> Vec<u8> {
         #[serde(flatten)]
         check: Check<'a>,
         timing: Timing,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        grants: Option<GrantsOf<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none", serialize_with = "limits")]
+        limits: Option<&'a RunLimits>,
         outcome: Option<LastOutcome<'a>>,
     }
+    let (granted, limits) = match &state.spec.what {
+        What::Plugin { grants, limits, .. } => (Some(grants), Some(limits)),
+        What::Builtin { .. } => (None, None),
+    };
     encode(&Detail {
         check: check(state),
         timing: Timing {
@@ -51,12 +62,27 @@ pub fn detail(state: &CheckState) -> Vec<u8> {
             failure_threshold: state.spec.thresholds.failure,
             success_threshold: state.spec.thresholds.success,
         },
+        grants: granted.map(|granted| grants(state, granted)),
+        limits,
         outcome: outcome(state),
     })
 }
 
-/// The process itself: version, configuration, plugins.
-pub fn status(snapshot: &Snapshot) -> Vec<u8> {
+/// What of the process is no part of a snapshot: it is asked for when it is shown.
+#[derive(Debug, Clone, Default)]
+pub struct Host {
+    /// Runs of plugins at once, at most.
+    pub slots: usize,
+    /// Runs of plugins under way.
+    pub taken: usize,
+    /// Instances, memories, tables and stacks in use, where the engine knows.
+    pub pooled: Option<[u64; 4]>,
+    /// Why the store is not used at present.
+    pub store: Option<String>,
+}
+
+/// The process itself: version, configuration, plugins, what is in use.
+pub fn status(snapshot: &Snapshot, host: &Host) -> Vec<u8> {
     #[derive(Serialize)]
     struct Body<'a> {
         version: &'static str,
@@ -64,7 +90,28 @@ pub fn status(snapshot: &Snapshot) -> Vec<u8> {
         checks: usize,
         configuration: Configuration<'a>,
         plugins: Vec<Plugin<'a>>,
+        runs: Runs,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        store: Option<Store<'a>>,
         notes: &'a [String],
+    }
+    #[derive(Serialize)]
+    struct Runs {
+        slots: usize,
+        taken: usize,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pooled: Option<Pooled>,
+    }
+    #[derive(Serialize)]
+    struct Pooled {
+        instances: u64,
+        memories: u64,
+        tables: u64,
+        stacks: u64,
+    }
+    #[derive(Serialize)]
+    struct Store<'a> {
+        problem: &'a str,
     }
     #[derive(Serialize)]
     struct Configuration<'a> {
@@ -83,6 +130,17 @@ pub fn status(snapshot: &Snapshot) -> Vec<u8> {
             problems: &configuration.problems,
         },
         plugins: snapshot.setup.plugins.iter().map(plugin).collect(),
+        runs: Runs {
+            slots: host.slots,
+            taken: host.taken,
+            pooled: host.pooled.map(|[instances, memories, tables, stacks]| Pooled {
+                instances,
+                memories,
+                tables,
+                stacks,
+            }),
+        },
+        store: host.store.as_deref().map(|problem| Store { problem }),
         notes: &snapshot.setup.notes,
     })
 }
@@ -108,7 +166,16 @@ struct Check<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_ms: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    backoff: Option<BackoffOf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     plugin: Option<PluginOf<'a>>,
+}
+
+/// It faults again and again, and runs less often.
+#[derive(Serialize)]
+struct BackoffOf {
+    faults: u32,
+    until: WallTime,
 }
 
 #[derive(Serialize)]
@@ -132,6 +199,7 @@ fn check(state: &CheckState) -> Check<'_> {
         row: state.row,
         last_run: state.last.as_ref().map(|last| last.at),
         duration_ms: state.duration().map(|d| (d.as_secs_f64() * 1e6).round() / 1e3),
+        backoff: state.backoff.map(|Backoff { faults, until }| BackoffOf { faults, until }),
         plugin: state.facts.plugin.as_deref().map(|facts| PluginOf {
             name: &facts.name,
             version: &facts.version,
@@ -147,6 +215,78 @@ struct Timing {
     jitter: String,
     failure_threshold: u32,
     success_threshold: u32,
+}
+
+/// What a check's plugin wants, can ask for, may reach, and asked for so far.
+#[derive(Serialize)]
+struct GrantsOf<'a> {
+    wanted: Vec<Wanted<'a>>,
+    imports: &'a [&'static str],
+    granted: Vec<Granted>,
+    used: Vec<Used<'a>>,
+}
+
+#[derive(Serialize)]
+struct Wanted<'a> {
+    grant: &'a str,
+    value: &'a str,
+    why: &'a str,
+    /// Whether the check's grants cover it; left out where there is no check to ask.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    granted: Option<bool>,
+}
+
+#[derive(Serialize)]
+struct Granted {
+    grant: &'static str,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct Used<'a> {
+    grant: &'static str,
+    value: &'a str,
+    denied: bool,
+}
+
+fn grants<'a>(state: &'a CheckState, granted: &Grants) -> GrantsOf<'a> {
+    let facts = state.facts.plugin.as_deref();
+    GrantsOf {
+        wanted: facts.map(|facts| wants(facts, Some(granted))).unwrap_or_default(),
+        imports: facts.map_or(&[], |facts| &facts.imports),
+        granted: granted
+            .list()
+            .into_iter()
+            .map(|(kind, value)| Granted { grant: kind.as_str(), value })
+            .collect(),
+        used: state
+            .used
+            .iter()
+            .map(|Use { kind, value, denied }| Used {
+                grant: kind.as_str(),
+                value,
+                denied: *denied,
+            })
+            .collect(),
+    }
+}
+
+/// A want that cannot be read is not granted.
+fn wants<'a>(facts: &'a PluginFacts, granted: Option<&Grants>) -> Vec<Wanted<'a>> {
+    let wanted = facts.wants.iter().map(|(grant, value, why)| Wanted {
+        grant,
+        value,
+        why,
+        granted: granted.map(|granted| granted.covers(grant, value).unwrap_or(false)),
+    });
+    wanted.collect()
+}
+
+fn limits<S: serde::Serializer>(
+    limits: &Option<&RunLimits>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(limits.map(RunLimits::show).unwrap_or_default())
 }
 
 /// A finished run, as the API, `wellcheck run --json` and later the store show it.
@@ -221,6 +361,9 @@ struct Plugin<'a> {
     newest: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<&'a str>,
+    /// The grants that the newest version waits for.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    blocked: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -231,13 +374,16 @@ struct Running<'a> {
     digest: &'a str,
     size: u64,
     line: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    wants: Vec<Wanted<'a>>,
 }
 
 fn plugin(state: &PluginState) -> Plugin<'_> {
-    let (newest, problem) = match &state.newest {
-        Newest::Running => ("running", None),
-        Newest::Loading(step) => ("loading", Some(step.as_str())),
-        Newest::Broken(problem) => ("broken", Some(problem.as_str())),
+    let (newest, problem, blocked): (_, _, &[String]) = match &state.newest {
+        Newest::Running => ("running", None, &[]),
+        Newest::Loading(step) => ("loading", Some(step.as_str()), &[]),
+        Newest::Broken(problem) => ("broken", Some(problem.as_str()), &[]),
+        Newest::Blocked(grants) => ("blocked", None, grants),
     };
     Plugin {
         name: &state.name,
@@ -248,8 +394,10 @@ fn plugin(state: &PluginState) -> Plugin<'_> {
             digest: &facts.digest,
             size: facts.size,
             line: &facts.line,
+            wants: wants(facts, None),
         }),
         newest,
         problem,
+        blocked,
     }
 }

@@ -7,7 +7,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
-use super::{Format, Scope, Selection, notes};
+use super::{Format, Scope, Selection, backing_off, notes};
 use crate::aggregate;
 use crate::outcome::{Observation, Outcome};
 use crate::snapshot::CheckState;
@@ -128,6 +128,8 @@ struct Entry<'a> {
     time: Option<WallTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<String>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    notes: Vec<String>,
 }
 
 fn entry(check: &CheckState) -> Entry<'_> {
@@ -149,6 +151,7 @@ fn entry(check: &CheckState) -> Entry<'_> {
             (Status::Unknown, Some(reason)) => format!("unknown: {reason}: {}", check.message()),
             _ => check.message().to_owned(),
         }),
+        notes: backing_off(check).into_iter().collect(),
     }
 }
 

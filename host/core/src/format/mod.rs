@@ -12,7 +12,7 @@ pub mod api;
 use std::sync::Arc;
 
 use crate::aggregate;
-use crate::snapshot::{CheckState, Newest, Snapshot};
+use crate::snapshot::{CheckState, Newest, PluginState, Snapshot};
 use crate::status::Status;
 use crate::units::count;
 
@@ -84,6 +84,20 @@ impl<'a> Selection<'a> {
     }
 }
 
+fn running(plugin: &PluginState) -> String {
+    match &plugin.running {
+        Some(facts) => format!("; version {} goes on", facts.version),
+        None => String::new(),
+    }
+}
+
+/// Why a check runs less often than its interval says, and until when.
+fn backing_off(check: &CheckState) -> Option<String> {
+    let backoff = check.backoff?;
+    let faults = count(backoff.faults as usize, "fault");
+    Some(format!("backing off until {} after {faults}", backoff.until.time_of_day()))
+}
+
 /// What is worth a line besides the checks; nothing for one check alone.
 fn notes(selection: &Selection<'_>) -> Vec<String> {
     if selection.scope == Scope::One {
@@ -108,14 +122,20 @@ fn notes(selection: &Selection<'_>) -> Vec<String> {
             Newest::Running => {}
             Newest::Loading(step) => notes.push(format!("plugin `{}`: {step}", plugin.name)),
             Newest::Broken(problem) => {
-                let running = match &plugin.running {
-                    Some(facts) => format!("; version {} goes on", facts.version),
-                    None => String::new(),
-                };
+                let running = running(plugin);
                 notes.push(format!("plugin `{}`: {problem}{running}", plugin.name));
             }
+            Newest::Blocked(grants) => notes.push(format!(
+                "plugin `{}`: the new version waits for what is not granted: {}{}",
+                plugin.name,
+                grants.join(", "),
+                running(plugin)
+            )),
         }
     }
     notes.extend(setup.notes.iter().cloned());
     notes
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Format, Selection, notes};
+use super::{Format, Selection, backing_off, notes};
 use crate::aggregate;
 use crate::outcome::Outcome;
 
@@ -33,10 +33,11 @@ impl Format for Text {
             let took = check
                 .duration()
                 .map_or(String::new(), |d| format!(" ({:.1} ms)", d.as_secs_f64() * 1e3));
+            let pause = backing_off(check).map_or(String::new(), |why| format!(" ({why})"));
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "{:7} {:widest$}  {}{took}",
+                "{:7} {:widest$}  {}{took}{pause}",
                 check.state,
                 check.spec.name.as_str(),
                 check.message()

@@ -112,6 +112,11 @@ impl Client {
         Self { connector: Connector::new(resolver) }
     }
 
+    /// The resolver in use.
+    pub const fn resolver(&self) -> &Resolver {
+        self.connector.resolver()
+    }
+
     /// What makes its TCP connections.
     pub const fn connector(&self) -> &Connector {
         &self.connector

@@ -1,6 +1,7 @@
 //! TCP by name and address: order, dead addresses, the guard.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -107,6 +108,33 @@ async fn the_guard_sees_every_address_and_the_allowed_one_is_used() {
     connector.tcp(&dial("mixed.example.", port, &guard), &mut trace).await.expect("connected");
     let both = [format!("127.0.0.3:{port}"), format!("127.0.0.1:{port}")];
     assert_eq!(*seen.lock().expect("not poisoned"), both);
+}
+
+#[tokio::test]
+async fn a_name_that_leads_elsewhere_the_second_time_is_judged_again() {
+    let (_outside, port) = listen("127.0.0.1:0").await;
+    let (inside, _) = listen(&format!("127.0.0.3:{port}")).await;
+    // Asked twice for each look-up, once for either family.
+    let asked = AtomicU32::new(0);
+    let resolver = name_server(move |_| {
+        let first = asked.fetch_add(1, Ordering::Relaxed) < 2;
+        Some(vec![if first { [127, 0, 0, 1] } else { [127, 0, 0, 3] }])
+    })
+    .await;
+    let guard =
+        Guard::new(|address: SocketAddr| match address.ip() == IpAddr::from([127, 0, 0, 1]) {
+            true => Ok(()),
+            false => Err(format!("not to {address}")),
+        });
+    let connector = Connector::new(resolver);
+    let dial = dial("rebound.example.", port, &guard);
+    let first = connector.tcp(&dial, &mut Trace::new(soon())).await.expect("connected");
+    assert_eq!(first.peer_addr().expect("connected").ip(), IpAddr::from([127, 0, 0, 1]));
+    let second = connector.tcp(&dial, &mut Trace::new(soon())).await;
+    let says = format!("not to 127.0.0.3:{port}");
+    check(&second.expect_err("denied"), FailureKind::Denied, &says);
+    let came = timeout(Duration::from_millis(50), inside.accept()).await;
+    assert!(came.is_err(), "{came:?}");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod v0_1;
 
 use wasmtime::Store;
 use wasmtime::component::{InstancePre, Linker};
+use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::Outcome;
 
 use crate::description::Description;
@@ -62,7 +63,7 @@ pub(crate) enum Bound {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Call<'a> {
     Describe,
-    Run { check: &'a str, settings: &'a str },
+    Run { check: &'a CheckName, settings: &'a str },
 }
 
 /// What it said, as it said it: nothing is checked, cut or escaped yet.

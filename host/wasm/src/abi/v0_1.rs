@@ -6,29 +6,37 @@ use wellcheck_core::outcome::{
     Answer as Status, FailReason, Fault, FaultReason, Observation, Outcome, Part, Report,
 };
 
+use wellcheck_core::status::Status as HostStatus;
+
 use self::bindings::exports::wellcheck::check::checker::{
     Description as GuestDescription, Fault as GuestFault, Invocation, Report as GuestReport,
 };
-use self::bindings::wellcheck::check::{context, outcome};
+use self::bindings::wellcheck::check::{checks, context, outcome, secrets, state};
 use super::{Answer, Call};
 use crate::description::{Description, Want};
 use crate::host::HostState;
+use crate::import::checks::{ChecksImport, ChecksView, NoStanding, Standing};
 use crate::import::context::{ContextImport, ContextView};
+use crate::import::secrets::{NoSecret, SecretsImport, SecretsView};
+use crate::import::state::{NotKept, StateData, StateView};
 
 mod bindings {
     wasmtime::component::bindgen!({
         path: "../../wit/v0_1",
-        world: "plugin",
+        world: "full-plugin",
         exports: { default: async },
         ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
 
 /// A component that exports this line's `checker`.
-pub(crate) type Pre = bindings::PluginPre<HostState>;
+pub(crate) type Pre = bindings::FullPluginPre<HostState>;
 
 pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
-    context::add_to_linker::<_, ContextImport>(linker, |state| ContextView(&state.context))
+    context::add_to_linker::<_, ContextImport>(linker, HostState::context_view)?;
+    state::add_to_linker::<_, StateData>(linker, HostState::state_view)?;
+    checks::add_to_linker::<_, ChecksImport>(linker, HostState::checks_view)?;
+    secrets::add_to_linker::<_, SecretsImport>(linker, HostState::secrets_view)
 }
 
 pub(crate) fn bind(instance: InstancePre<HostState>) -> wasmtime::Result<Pre> {
@@ -45,7 +53,7 @@ pub(crate) async fn call(
     Ok(match call {
         Call::Describe => Answer::Description(description(checker.call_describe(store).await?)),
         Call::Run { check, settings } => {
-            let invocation = Invocation { check, settings };
+            let invocation = Invocation { check: check.as_str(), settings };
             Answer::Outcome(match checker.call_run(store, invocation).await? {
                 Ok(found) => Outcome::Answered(report(found)),
                 Err(found) => Outcome::Faulted(fault(found)),
@@ -65,6 +73,68 @@ impl context::Host for ContextView<'_> {
 
     fn traceparent(&mut self) -> Option<String> {
         self.0.traceparent.clone()
+    }
+}
+
+impl state::Host for StateView<'_> {
+    fn get(&mut self, key: String) -> Result<Option<Vec<u8>>, state::Error> {
+        let value = Self::get(self, &key).map_err(not_kept)?;
+        Ok(value.map(Vec::from))
+    }
+
+    fn set(&mut self, key: String, value: Vec<u8>) -> Result<(), state::Error> {
+        Self::set(self, key, value).map_err(not_kept)
+    }
+
+    fn delete(&mut self, key: String) -> Result<(), state::Error> {
+        Self::delete(self, &key).map_err(not_kept)
+    }
+}
+
+fn not_kept(why: NotKept) -> state::Error {
+    match why {
+        NotKept::Denied => state::Error::Denied,
+        NotKept::Full => state::Error::Full,
+        NotKept::BadKey => state::Error::BadKey,
+    }
+}
+
+impl checks::Host for ChecksView<'_> {
+    fn latest(&mut self, name: String) -> Result<checks::Standing, checks::Error> {
+        Self::latest(self, &name).map(standing).map_err(|why| match why {
+            NoStanding::Denied => checks::Error::Denied,
+            NoStanding::Missing => checks::Error::Missing,
+        })
+    }
+}
+
+fn standing(host: Standing) -> checks::Standing {
+    let Standing { state, reason, message, age, observations } = host;
+    checks::Standing {
+        state: match state {
+            HostStatus::Pass => checks::Health::Pass,
+            HostStatus::Warn => checks::Health::Warn,
+            HostStatus::Fail => checks::Health::Fail,
+            HostStatus::Unknown => checks::Health::Unknown,
+        },
+        reason,
+        message,
+        age_ms: age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        observations: observations.into_iter().map(observed).collect(),
+    }
+}
+
+fn observed(host: Observation) -> outcome::Observation {
+    let Observation { name, value, unit, labels, warn, fail } = host;
+    outcome::Observation { name, value, unit, labels, warn, fail }
+}
+
+impl secrets::Host for SecretsView<'_> {
+    fn get(&mut self, name: String) -> Result<String, secrets::Error> {
+        Self::get(self, &name).map_err(|why| match why {
+            NoSecret::Denied => secrets::Error::Denied,
+            NoSecret::Missing => secrets::Error::Missing,
+        })
     }
 }
 

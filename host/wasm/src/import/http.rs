@@ -12,12 +12,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{HeaderName, HeaderValue};
 use http::{Method, Request, Response};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
-use wellcheck_core::grant::{Denial, Grants};
+use wellcheck_core::grant::{Attach, Denial, GrantKind, Grants};
 use wellcheck_core::limits::{KIB, RunLimits};
 use wellcheck_net::{Failure, FailureKind, Guard};
 
@@ -78,23 +79,32 @@ impl HttpImport {
         if request.method() == Method::CONNECT {
             return Err(Error::HttpRequestMethodInvalid);
         }
-        let permit = match self.grants.http(scheme, host, uri.port_u16()) {
+        let method = request.method().as_str();
+        let path = uri.path_and_query().map_or("/", |path| path.as_str());
+        let permit = match self.grants.http(method, scheme, host, uri.port_u16(), path) {
             Ok(permit) => permit,
             Err(denial) => {
                 self.shared.deny(denial);
                 return Err(Error::HttpRequestDenied);
             }
         };
+        let port = uri.port_u16().map_or(String::new(), |port| format!(":{port}"));
+        self.shared.used(GrantKind::Http, &format!("{method} {scheme}://{host}{port}"));
 
         if self.shared.requests.fetch_add(1, Ordering::Relaxed) >= self.limits.requests {
             self.shared.requests.fetch_sub(1, Ordering::Relaxed);
-            self.shared.refuse(format!("limit of {} requests reached", self.limits.requests));
+            self.shared.refuse(format!(
+                "limit of {} requests reached (limit `requests`)",
+                self.limits.requests
+            ));
             return Err(Error::ConnectionLimitReached);
         }
         let open = Open::new(&self.shared);
         if self.shared.requests_open.load(Ordering::Relaxed) > self.limits.concurrent_requests {
             let limit = self.limits.concurrent_requests;
-            self.shared.refuse(format!("limit of {limit} requests at once reached"));
+            self.shared.refuse(format!(
+                "limit of {limit} requests at once reached (limit `concurrent-requests`)"
+            ));
             return Err(Error::ConnectionLimitReached);
         }
 
@@ -103,6 +113,7 @@ impl HttpImport {
         // Zero and more than there is are both asked for; neither is meant.
         let clamp =
             |asked: Option<Duration>| asked.unwrap_or(left).min(left).max(Duration::from_millis(1));
+        let attach = permit.attach().cloned();
         let denied = Arc::new(Mutex::new(None));
         let noted = Arc::clone(&denied);
         let guard = Guard::new(move |address| {
@@ -112,15 +123,19 @@ impl HttpImport {
                 text
             })
         });
-        let limit = self.limits.response_bytes;
+        let limit = self.limits.body_bytes;
         let shared = Arc::clone(&self.shared);
-        let request = request.map(|body| {
+        let mut request = request.map(|body| {
             let body = body.map_err(|error| Failure::new(FailureKind::Request, error.to_string()));
             Limited::new(body.boxed_unsync(), limit, "request", shared, None).boxed_unsync()
         });
+        if let Some(attach) = &attach {
+            add(attach, request.headers_mut())?;
+        }
         Ok(Exchange {
             request: HttpRequest {
                 request,
+                identity: attach.and_then(|attach| attach.identity.clone()),
                 guard,
                 deadline,
                 connect: clamp(options.connect_timeout),
@@ -133,6 +148,19 @@ impl HttpImport {
             limit,
         })
     }
+}
+
+/// Adds what a grant adds, in place of what the guest sent under those names.
+fn add(attach: &Attach, headers: &mut http::HeaderMap) -> Result<(), Error> {
+    for (name, value) in &attach.headers {
+        // Both were looked at when the grant was read.
+        let broken = || Error::InternalError(Some("a granted header is not valid".to_owned()));
+        let name = HeaderName::try_from(name).map_err(|_invalid| broken())?;
+        let mut value = HeaderValue::try_from(value).map_err(|_invalid| broken())?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(())
 }
 
 /// One request under way.
@@ -229,8 +257,11 @@ impl http_body::Body for Limited {
         let Some(left) = self.left.checked_sub(size) else {
             self.left = 0;
             self.open = None;
-            let limit =
-                format!("limit of {} for a {} body reached", text::bytes(self.limit), self.what);
+            let limit = format!(
+                "limit of {} for a {} body reached (limit `body-bytes`)",
+                text::bytes(self.limit),
+                self.what
+            );
             self.shared.refuse(limit.clone());
             return Poll::Ready(Some(Err(Failure::new(FailureKind::TooLarge, limit))));
         };

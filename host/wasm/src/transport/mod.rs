@@ -6,12 +6,14 @@
 mod net;
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
 use tokio::time::Instant;
+use wellcheck_core::grant::ClientIdentity;
 use wellcheck_net::{Failure, FailureKind, Guard};
 
 pub use self::net::NetTransport;
@@ -24,6 +26,8 @@ pub type Body = UnsyncBoxBody<Bytes, Failure>;
 pub struct HttpRequest {
     /// With an absolute URI and a `host` header.
     pub request: http::Request<Body>,
+    /// Who the host is, where a grant says so and the server asks.
+    pub identity: Option<ClientIdentity>,
     /// Asked about every address before a connection to it is made.
     pub guard: Guard,
     /// The request, its body and the answer's body end by then.
@@ -47,7 +51,13 @@ pub trait Transport: Send + Sync + 'static {
         &self,
         request: HttpRequest,
     ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, Failure>> + Send>>;
+
+    /// The addresses of a name, for sockets. The caller bounds the time.
+    fn resolve(&self, name: &str) -> Resolving;
 }
+
+/// A look-up under way.
+pub type Resolving = Pin<Box<dyn Future<Output = Result<Vec<IpAddr>, Failure>> + Send>>;
 
 /// A transport that reaches nothing; for hosts that only look at plugins.
 #[derive(Debug, Clone, Copy, Default)]
@@ -61,5 +71,9 @@ impl Transport for NoTransport {
         Box::pin(async {
             Err(Failure::new(FailureKind::Unreachable, "this host makes no requests"))
         })
+    }
+
+    fn resolve(&self, _name: &str) -> Resolving {
+        Box::pin(async { Err(Failure::new(FailureKind::Resolve, "this host resolves no names")) })
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! Nothing is pooled and no task is spawned, so that dropping the exchange closes its connection.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,22 +14,51 @@ use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
+use wellcheck_core::grant::ClientIdentity;
 use wellcheck_net::http::{Client, Driver, HttpVersion, Route, Scheme, explain};
-use wellcheck_net::{Failure, FailureKind, Family, Tls, Trace};
+use wellcheck_net::{Failure, FailureKind, Family, Identity, Tls, Trace};
 
-use super::{Body, HttpRequest, HttpResponse, Transport};
+use super::{Body, HttpRequest, HttpResponse, Resolving, Transport};
+use crate::host::lock;
+
+/// Most client certificates whose settings are kept ready.
+const MAX_IDENTITIES: usize = 64;
 
 /// The network, by the client that the built-in checks use.
 #[derive(Debug, Clone)]
 pub struct NetTransport {
     client: Client,
     tls: Tls,
+    /// The settings for each client certificate, by the hash of certificate and key.
+    identities: Arc<Mutex<HashMap<blake3::Hash, Tls>>>,
 }
 
 impl NetTransport {
     /// Connects with `client` and trusts whom `tls` trusts.
-    pub const fn new(client: Client, tls: Tls) -> Self {
-        Self { client, tls }
+    pub fn new(client: Client, tls: Tls) -> Self {
+        Self { client, tls, identities: Arc::default() }
+    }
+
+    fn tls(&self, identity: Option<&ClientIdentity>) -> Result<Tls, Failure> {
+        let Some(identity) = identity else { return Ok(self.tls.clone()) };
+        let (certificate, key) = (identity.certificate.as_bytes(), identity.key.as_bytes());
+        let name = blake3::Hasher::new()
+            .update(&(certificate.len() as u64).to_le_bytes())
+            .update(certificate)
+            .update(key)
+            .finalize();
+        let mut identities = lock(&self.identities);
+        if let Some(tls) = identities.get(&name) {
+            return Ok(tls.clone());
+        }
+        let tls = Identity::from_pem(certificate, key)
+            .and_then(|identity| self.tls.with_identity(identity))
+            .map_err(|error| Failure::new(FailureKind::Local, error.to_string()))?;
+        if identities.len() >= MAX_IDENTITIES {
+            identities.clear();
+        }
+        identities.insert(name, tls.clone());
+        Ok(tls)
     }
 }
 
@@ -36,8 +67,16 @@ impl Transport for NetTransport {
         &self,
         request: HttpRequest,
     ) -> Pin<Box<dyn Future<Output = Result<HttpResponse, Failure>> + Send>> {
-        let Self { client, tls } = self.clone();
-        Box::pin(async move { exchange(&client, &tls, request).await })
+        let this = self.clone();
+        Box::pin(async move {
+            let tls = this.tls(request.identity.as_ref())?;
+            exchange(&this.client, &tls, request).await
+        })
+    }
+
+    fn resolve(&self, name: &str) -> Resolving {
+        let (client, name) = (self.client.clone(), name.to_owned());
+        Box::pin(async move { client.resolver().lookup(&name, Family::Any).await })
     }
 }
 
@@ -46,7 +85,7 @@ async fn exchange(
     tls: &Tls,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
-    let HttpRequest { request, guard, deadline, connect, first_byte, between_bytes } = request;
+    let HttpRequest { request, guard, deadline, connect, first_byte, between_bytes, .. } = request;
     let uri = request.uri().clone();
     let invalid = || Failure::new(FailureKind::Request, "the request's URI is not absolute");
     let host = uri.host().ok_or_else(invalid)?;

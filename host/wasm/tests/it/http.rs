@@ -16,8 +16,8 @@ use wellcheck_core::limits::{KIB, MIB, RunLimits};
 use wellcheck_core::outcome::FaultReason;
 use wellcheck_net::{Failure, FailureKind};
 use wellcheck_wasm::{
-    Body, HttpRequest, HttpResponse, Invocation, NetTransport, PluginRun, Sandbox, SandboxOptions,
-    Transport,
+    Body, HttpRequest, HttpResponse, Invocation, NetTransport, PluginRun, Resolving, Sandbox,
+    SandboxOptions, Transport,
 };
 
 use crate::guest::{Guest, guest};
@@ -175,6 +175,10 @@ enum Scripted {
 }
 
 impl Transport for Script {
+    fn resolve(&self, _name: &str) -> Resolving {
+        Box::pin(async { Err(Failure::new(FailureKind::Resolve, "nobody asks for names")) })
+    }
+
     fn send(
         &self,
         request: HttpRequest,
@@ -397,7 +401,7 @@ async fn requests_are_counted() {
     ));
     let answers = (0..20).map(|_| Scripted::Answer(200, Bytes::new()));
     let (done, script) = run(&guest, with_grants(&["http://a.example.com"]), answers).await;
-    assert_fault(&done, FaultReason::Limit, "limit of 16 requests reached");
+    assert_fault(&done, FaultReason::Limit, "limit of 16 requests reached (limit `requests`)");
     assert_eq!(script.asked.lock().expect("no panic").len(), 16);
     assert_eq!(done.used.requests, 16);
 }
@@ -414,7 +418,11 @@ async fn requests_at_once_are_counted() {
     ));
     let answers = (0..20).map(|_| Scripted::Never);
     let (done, _) = run(&guest, with_grants(&["http://a.example.com"]), answers).await;
-    assert_fault(&done, FaultReason::Limit, "limit of 6 requests at once reached");
+    assert_fault(
+        &done,
+        FaultReason::Limit,
+        "limit of 6 requests at once reached (limit `concurrent-requests`)",
+    );
 }
 
 #[tokio::test]
@@ -422,7 +430,11 @@ async fn a_body_without_end_meets_its_limit() {
     let guest = fetcher(0, "a.example.com", "");
     let invocation = with_grants(&["http://a.example.com"]);
     let (done, _) = run(&guest, invocation, [Scripted::Endless]).await;
-    assert_fault(&done, FaultReason::Limit, "limit of 1 MiB for a response body reached");
+    assert_fault(
+        &done,
+        FaultReason::Limit,
+        "limit of 1 MiB for a response body reached (limit `body-bytes`)",
+    );
     assert!(done.used.bytes <= (MIB + 16 * KIB) as u64);
 }
 
@@ -430,12 +442,16 @@ async fn a_body_without_end_meets_its_limit() {
 async fn a_body_up_to_the_limit_is_read() {
     let guest = fetcher(0, "a.example.com", "");
     let mut small = with_grants(&["http://a.example.com"]);
-    small.limits = Arc::new(RunLimits { response_bytes: 50 * KIB, ..RunLimits::default() });
+    small.limits = Arc::new(RunLimits { body_bytes: 50 * KIB, ..RunLimits::default() });
     let exact = Scripted::Answer(200, Bytes::from(vec![0; 50 * KIB]));
     assert_eq!(code(&run(&guest, small.clone(), [exact]).await.0), 200.0);
     let more = Scripted::Answer(200, Bytes::from(vec![0; 50 * KIB + 1]));
     let (done, _) = run(&guest, small, [more]).await;
-    assert_fault(&done, FaultReason::Limit, "limit of 50 KiB for a response body reached");
+    assert_fault(
+        &done,
+        FaultReason::Limit,
+        "limit of 50 KiB for a response body reached (limit `body-bytes`)",
+    );
 }
 
 /// Answers every connection with these pieces, each after a pause in milliseconds, then

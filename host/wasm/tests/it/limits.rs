@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 const SPIN: &str = "(loop (br 0)) unreachable";
-const OVER_BUDGET: &str = "CPU budget of 250ms used up";
+const OVER_BUDGET: &str = "CPU budget of 250ms used up (limit `cpu`)";
 
 /// Sleeps this long by WASI's clock: `(call $sleep (i64.const NANOSECONDS))`.
 pub(crate) fn sleeper(guest: Guest) -> Guest {
@@ -99,7 +99,7 @@ async fn a_budget_of_its_own_is_kept() {
     let mut short = invocation();
     short.limits = Arc::new(RunLimits { cpu: Duration::from_millis(40), ..RunLimits::default() });
     let done = run_with(&guest().run(SPIN), short).await;
-    assert_fault(&done, FaultReason::Timeout, "CPU budget of 40ms used up");
+    assert_fault(&done, FaultReason::Timeout, "CPU budget of 40ms used up (limit `cpu`)");
 }
 
 #[tokio::test]
@@ -178,7 +178,7 @@ async fn dropping_a_run_ends_it() {
 
 #[tokio::test]
 async fn a_full_house_is_a_limit_and_not_a_hang() {
-    let options = wellcheck_wasm::SandboxOptions { slots: 1, ..crate::support::options() };
+    let options = crate::support::with_slots(1);
     let sandbox = wellcheck_wasm::Sandbox::new(options).expect("a sandbox");
     let guest = sleeper(guest()).before("(call $sleep (i64.const 500000000))");
     let plugin = load(&sandbox, &guest).await;
@@ -190,7 +190,11 @@ async fn a_full_house_is_a_limit_and_not_a_hang() {
     let mut short = invocation();
     short.timeout = Duration::from_millis(50);
     let second = plugin.run(short).await;
-    assert_fault(&second, FaultReason::Limit, "all 1 places for runs of plugins are taken");
+    assert_fault(
+        &second,
+        FaultReason::Limit,
+        "all 1 places for runs of plugins are taken (limit `slots`)",
+    );
     assert_eq!(report(&first.await.expect("no panic")).message, "fine");
 }
 
@@ -206,7 +210,7 @@ async fn a_memory_bomb_meets_its_limit() {
         "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable",
     );
     let done = run(&guest).await;
-    assert_fault(&done, FaultReason::Limit, "memory limit of 64 MiB reached");
+    assert_fault(&done, FaultReason::Limit, "memory limit of 64 MiB reached (limit `memory`)");
     assert!(done.used.memory_peak > 63 * MIB && done.used.memory_peak <= 64 * MIB);
 }
 
@@ -215,7 +219,7 @@ async fn a_declared_memory_above_the_limit_of_the_run_is_a_limit() {
     let mut small = invocation();
     small.limits = Arc::new(RunLimits { memory: MIB, ..RunLimits::default() });
     let done = run_with(&guest().memory("32"), small).await;
-    assert_fault(&done, FaultReason::Limit, "memory limit of 1 MiB reached");
+    assert_fault(&done, FaultReason::Limit, "memory limit of 1 MiB reached (limit `memory`)");
 }
 
 #[tokio::test]
@@ -223,7 +227,11 @@ async fn a_table_bomb_meets_its_limit() {
     let guest = guest().fields("(table $t 1 funcref)").run(
         "(loop $more (br_if $more (i32.ne (table.grow $t (ref.null func) (i32.const 100)) (i32.const -1)))) unreachable",
     );
-    assert_fault(&run(&guest).await, FaultReason::Limit, "limit of 20000 table elements reached");
+    assert_fault(
+        &run(&guest).await,
+        FaultReason::Limit,
+        "limit of 20000 table elements reached (limit `table-elements`)",
+    );
 }
 
 #[tokio::test]
@@ -240,7 +248,8 @@ async fn a_giant_message_is_a_limit() {
         done.push(run(&guest().memory("900").message_at(0, len)).await);
     }
     for done in done {
-        let message = "limit of 1 MiB for one call between plugin and host reached";
+        let message =
+            "limit of 1 MiB for one call between plugin and host reached (limit `host-call-bytes`)";
         assert_fault(&done, FaultReason::Limit, message);
     }
 }
@@ -264,7 +273,11 @@ async fn observations_that_share_one_long_text_are_counted_each() {
 async fn a_leak_of_handles_meets_its_limit() {
     let guest = sleeper(guest())
         .run("(loop $more (drop (call $subscribe (i64.const 1000000000))) (br $more)) unreachable");
-    assert_fault(&run(&guest).await, FaultReason::Limit, "limit of 256 open handles reached");
+    assert_fault(
+        &run(&guest).await,
+        FaultReason::Limit,
+        "limit of 256 open handles reached (limit `handles`)",
+    );
 }
 
 #[tokio::test]
@@ -276,7 +289,7 @@ async fn random_bytes_are_bounded() {
         )
         .lower("random", "$random \"get-random-bytes\"", "(param i64 i32)")
         .before("(call $random (i64.const 0x10000000000) (i32.const 512))");
-    let message = "limit of 64 KiB of random numbers at once reached";
+    let message = "limit of 64 KiB of random numbers at once reached (limit `random-bytes`)";
     assert_fault(&run(&guest).await, FaultReason::Limit, message);
 }
 
@@ -297,7 +310,10 @@ async fn a_flood_of_output_is_cut_and_changes_nothing() {
     assert_eq!(report(&done).message, "fine");
     let lines = &done.run.log.lines;
     assert_eq!(lines.len(), 657);
-    assert_eq!(lines[656], format!("… {} bytes left out", 100_000 - 65_536));
+    assert_eq!(
+        lines[656],
+        format!("… {} bytes left out (limits `log-bytes`, `log-lines`)", 100_000 - 65_536)
+    );
 }
 
 #[tokio::test]

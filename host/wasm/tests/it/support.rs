@@ -5,15 +5,21 @@ use std::time::Duration;
 
 use wellcheck_core::grant::{Grants, HttpGrant};
 use wellcheck_core::id::{CheckName, PluginName};
-use wellcheck_core::limits::RunLimits;
+use wellcheck_core::limits::{HostLimits, RunLimits};
 use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Report};
 use wellcheck_core::redact::Redactor;
-use wellcheck_wasm::{Invocation, LoadError, Plugin, PluginRun, Sandbox, SandboxOptions};
+use wellcheck_wasm::{Invocation, LoadError, Plugin, PluginRun, Sandbox, SandboxOptions, Supplies};
 
 use crate::guest::Guest;
 
 pub(crate) fn options() -> SandboxOptions {
-    SandboxOptions { slots: 8, workers: 2, ..SandboxOptions::default() }
+    with_slots(8)
+}
+
+/// With this many places.
+pub(crate) fn with_slots(slots: u32) -> SandboxOptions {
+    let host = HostLimits { slots, ..HostLimits::default() };
+    SandboxOptions { host, workers: 2, ..SandboxOptions::default() }
 }
 
 pub(crate) fn sandbox() -> Sandbox {
@@ -54,12 +60,13 @@ pub(crate) fn invocation() -> Invocation {
         failures_in_a_row: 0,
         traceparent: None,
         redact: Redactor::default(),
+        supplies: Supplies::default(),
     }
 }
 
 pub(crate) fn granted(grants: &[&str]) -> Arc<Grants> {
     let http = grants.iter().map(|grant| HttpGrant::parse(grant).expect("a grant")).collect();
-    Arc::new(Grants { http })
+    Arc::new(Grants { http, ..Grants::default() })
 }
 
 /// Loads and runs a guest once.

@@ -1,4 +1,6 @@
 //! Answers with a message of 60 MB, or of as many bytes as its settings say.
+//!
+//! A good host refuses what is over its limit for one call, and cuts a message that is within it.
 
 use serde::Deserialize;
 use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};

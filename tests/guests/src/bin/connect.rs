@@ -1,4 +1,6 @@
 //! Tries sockets and name resolution towards the target of its settings, and reports what it saw.
+//!
+//! A good host denies all of it, unless grants name the target.
 
 use serde::Deserialize;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};

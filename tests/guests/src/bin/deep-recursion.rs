@@ -1,4 +1,6 @@
 //! Calls itself until a stack is exhausted, which is a trap.
+//!
+//! A good host ends the run with a trap, and keeps its own stack.
 
 use serde_json::Value;
 use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};

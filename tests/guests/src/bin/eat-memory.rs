@@ -1,4 +1,6 @@
 //! Takes and touches memory until there is none, which is a trap.
+//!
+//! A good host gives no more than its limit, and has the memory back after the run.
 
 use serde_json::Value;
 use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};

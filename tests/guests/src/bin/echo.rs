@@ -1,4 +1,6 @@
 //! Answers what its settings say, and tells in `details` what it was told of the run.
+//!
+//! A good host believes it.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

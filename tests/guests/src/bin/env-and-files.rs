@@ -1,6 +1,9 @@
 //! Looks at everything of the host that WASI might show, and reports in `details` what it saw.
 //!
 //! With `read` in its settings it also reads that file, and with `write` writes one.
+//!
+//! A good host shows nothing but what grants name. A file that is a FIFO or a device costs the run,
+//! not the host.
 
 use serde::Deserialize;
 use std::fs;

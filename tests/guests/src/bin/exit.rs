@@ -1,4 +1,6 @@
 //! Leaves with exit code 0, which is no answer.
+//!
+//! A good host takes that for a trap, not for a pass.
 
 use serde_json::Value;
 use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};

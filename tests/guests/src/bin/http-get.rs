@@ -1,4 +1,6 @@
 //! Gets the URL of its settings through the crate's client, as often as they say, and reports what came.
+//!
+//! A good host sends what its grants name, as often as its limit of requests allows.
 
 use serde::Deserialize;
 use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, http};

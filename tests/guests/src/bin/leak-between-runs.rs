@@ -1,4 +1,6 @@
-//! Counts its runs in a static. Every run gets a fresh instance, so it always says 1.
+//! Counts its runs in a static.
+//!
+//! A good host gives every run a fresh instance, so it always says 1.
 
 use serde_json::Value;
 use std::sync::atomic::{AtomicU32, Ordering};

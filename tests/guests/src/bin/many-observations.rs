@@ -1,4 +1,7 @@
 //! Reports ten thousand numbers, or as many as its settings say.
+//!
+//! A good host refuses what is over its limit for one call; within it, it keeps the first and says
+//! so.
 
 use serde::Deserialize;
 use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};

@@ -1,4 +1,6 @@
 //! Reports one number and three that are none.
+//!
+//! A good host drops the three and says so.
 
 use serde_json::Value;
 use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};

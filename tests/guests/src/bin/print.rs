@@ -1,4 +1,7 @@
 //! Prints a text, then as many bytes as its settings say, to each of its two outputs; then passes.
+//!
+//! A good host keeps what its limit allows, says that there was more, and never makes the guest
+//! wait.
 
 use serde::Deserialize;
 use std::io::Write;

@@ -1,4 +1,6 @@
 //! Sleeps for as long as its settings say, then passes.
+//!
+//! A good host ends the run at its wall time, and begins no other of this check meanwhile.
 
 use serde::Deserialize;
 use std::time::Duration;

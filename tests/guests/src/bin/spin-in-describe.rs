@@ -1,4 +1,6 @@
 //! Never returns from `describe`, so that it cannot be loaded.
+//!
+//! A good host gives up on the file after its limit, and starts without it.
 
 use serde_json::Value;
 use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};

@@ -1,4 +1,6 @@
 //! Never returns from a run, and never calls the host.
+//!
+//! A good host ends the run at its CPU budget.
 
 use serde_json::Value;
 use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};

@@ -1,4 +1,6 @@
 //! Panics, which a guest does by a message on stderr and a trap.
+//!
+//! A good host makes a fault of it, with the message.
 
 use serde_json::Value;
 use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};

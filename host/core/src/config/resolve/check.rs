@@ -1,0 +1,195 @@
+//! `[[check]]`: the keys that every check has, and what runs.
+
+use super::Resolver;
+use super::grants::Owned;
+use super::sidecar::Owner;
+use super::timing::Defaults;
+use crate::check::{CheckSpec, What};
+use crate::config::keys;
+use crate::config::reader::Reader;
+use crate::config::tree::{Place, Table, Text, Value};
+use crate::id::{CheckName, PluginName};
+
+const MAX_TITLE: usize = 200;
+
+impl Resolver<'_> {
+    /// Claims a name. Two checks of one name are a problem of the second.
+    pub(super) fn claim(&mut self, name: &CheckName, place: &Place) -> bool {
+        if let Some(first) = self.names.get(name) {
+            let message =
+                format!("a second check is called `{name}` (the first stands at {first})");
+            self.problems.error(place, message);
+            return false;
+        }
+        self.names.insert(name.clone(), place.clone());
+        true
+    }
+
+    pub(super) fn check(
+        &mut self,
+        table: Table,
+        defaults: &Defaults,
+        owner: Owner<'_>,
+    ) -> Option<CheckSpec> {
+        let place = table.place.clone();
+        let what = match table.entries.get("name").map(|entry| &entry.node.value) {
+            Some(Value::String(name)) => format!("check `{}`", name.shown().escape_debug()),
+            _ => owner
+                .plugin()
+                .map_or("this check".to_owned(), |p| format!("the check of plugin `{p}`")),
+        };
+        let mut reader = Reader::new(what, table, &[keys::CHECK, keys::TIMING]);
+        let named = reader.has("name");
+        let name_place = reader.place_of("name");
+        let mut name = reader.parsed("name", &mut self.problems, |t| {
+            CheckName::new(&t.value).map_err(|e| e.to_string())
+        });
+        if !named {
+            match owner.plugin() {
+                None => reader.missing("name", &mut self.problems),
+                Some(plugin) => match CheckName::new(plugin.as_str()) {
+                    Ok(own) => name = Some(own),
+                    Err(error) => self.problems.error(&place, error.to_string()),
+                },
+            }
+        }
+        let title = reader.parsed("title", &mut self.problems, |text| {
+            let shown = &text.value;
+            if shown.len() > MAX_TITLE || shown.chars().any(char::is_control) {
+                return Err(format!(
+                    "expected at most {MAX_TITLE} bytes without control characters"
+                ));
+            }
+            Ok(shown.clone())
+        });
+        let enabled = reader.boolean("enabled", &mut self.problems).unwrap_or(true);
+        let tags = reader.texts("tags", &mut self.problems).into_iter().map(|t| t.value).collect();
+        let own = self.timing_keys(&mut reader);
+        let timing = self.timing(&own, defaults, &reader);
+        let own = own.over(defaults);
+        let shown = reader.what().to_owned();
+        let what = self.what(reader, owner, defaults);
+        if let (true, Some(What::Builtin { kind, settings })) = (enabled, &what) {
+            self.kinds.read(&shown, name.as_ref(), kind, settings, &mut self.problems);
+        }
+        let name = name?;
+        let first = self.claim(&name, &name_place);
+        if !enabled || !first {
+            return None;
+        }
+        Some(CheckSpec {
+            name,
+            title,
+            tags,
+            timing,
+            thresholds: own.thresholds(),
+            on_fault: own.on_fault.unwrap_or_default(),
+            what: what?,
+            origin: owner.origin(),
+            refused: None,
+            place,
+        })
+    }
+
+    fn what(&mut self, mut reader: Reader, owner: Owner<'_>, defaults: &Defaults) -> Option<What> {
+        let kind_place = reader.place_of("kind");
+        let plugin_place = reader.place_of("plugin");
+        let kind = reader.text("kind", &mut self.problems);
+        let has_plugin = reader.has("plugin");
+        let mut plugin = reader.parsed("plugin", &mut self.problems, |text| {
+            PluginName::new(&text.value).map_err(|e| e.to_string())
+        });
+        let is_plugin = |kind: &Text| kind.value == "plugin";
+        if let Some(own) = owner.plugin() {
+            if kind.as_ref().is_some_and(|kind| !is_plugin(kind)) {
+                self.problems.error(
+                    &kind_place,
+                    format!("{} has a `kind` (a sidecar configures its own plugin)", reader.what()),
+                );
+            }
+            if plugin.as_ref().is_some_and(|named| named != own) {
+                self.problems.error(
+                    &plugin_place,
+                    format!(
+                        "{} names another plugin (this is the sidecar of `{own}`)",
+                        reader.what()
+                    ),
+                );
+            }
+            plugin = Some(own.clone());
+        } else if let Some(kind) = kind {
+            if !is_plugin(&kind) {
+                if has_plugin {
+                    self.problems.error(
+                        &plugin_place,
+                        format!(
+                            "{} has both `kind = \"{}\"` and `plugin` (expected one of them)",
+                            reader.what(),
+                            kind.shown()
+                        ),
+                    );
+                    return None;
+                }
+                for key in ["settings", "grants", "limits"] {
+                    if reader.has(key) {
+                        let place = reader.place_of(key);
+                        self.problems.error(
+                            &place,
+                            format!("{} has `{key}`, which are for plugins (the keys of kind `{}` stand beside `kind`)", reader.what(), kind.shown()),
+                        );
+                        reader.take(key);
+                    }
+                }
+                return Some(What::Builtin { kind, settings: reader.rest() });
+            }
+            if !has_plugin {
+                reader.missing("plugin", &mut self.problems);
+            }
+        } else if !has_plugin {
+            self.problems.error(
+                reader.place(),
+                format!(
+                    "{} has neither `kind` nor `plugin` (for example: kind = \"http\")",
+                    reader.what()
+                ),
+            );
+            // What else stands there may belong to the kind that is missing.
+            return None;
+        }
+        let settings = reader
+            .table("settings", &mut self.problems)
+            .map_or_else(|| serde_json::json!({}), |table| table.to_json());
+        let what = reader.what().to_owned();
+        let owned = match owner {
+            Owner::Configuration => Owned::Configuration,
+            Owner::Sidecar { .. } => Owned::Sidecar,
+        };
+        let (mut grants, places) = reader
+            .table("grants", &mut self.problems)
+            .map(|table| self.grants(&format!("`grants` of {what}"), table, owned))
+            .unwrap_or_default();
+        let ceiling = match owner {
+            Owner::Configuration => None,
+            Owner::Sidecar { allowed, .. } => {
+                self.within(&what, &mut grants, &places, allowed);
+                Some(&defaults.limits)
+            }
+        };
+        let limits = match reader.table("limits", &mut self.problems) {
+            None => defaults.limits.clone(),
+            Some(table) => {
+                self.run_limits(&format!("`limits` of {what}"), table, &defaults.limits, ceiling)
+            }
+        };
+        reader.finish(&[], &mut self.problems);
+        Some(What::Plugin { plugin: plugin?, settings, grants, limits })
+    }
+}
+
+/// The plugin that a check's table names, whether or not the rest of it is sound.
+pub(super) fn plugin_named(table: &Table) -> Option<PluginName> {
+    match &table.entries.get("plugin")?.node.value {
+        Value::String(text) => PluginName::new(&text.value).ok(),
+        _ => None,
+    }
+}

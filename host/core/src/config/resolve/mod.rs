@@ -1,0 +1,194 @@
+//! From trees to [`Config`]: fills in defaults, checks bounds, and finds what contradicts itself.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `sections.rs` | the tables besides checks |
+//! | `check.rs`, `timing.rs` | checks and their defaults |
+//! | `grants.rs`, `limits.rs` | what a check's plugin may reach and use |
+//! | `sidecar.rs` | checks from the plugins folder |
+
+mod check;
+mod grants;
+mod limits;
+mod sections;
+mod sidecar;
+mod timing;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use self::check::plugin_named;
+use self::sidecar::Owner;
+use self::timing::Defaults;
+use super::keys;
+use super::problem::{Problem, Problems};
+use super::reader::Reader;
+use super::tree::{self, Lookup, Place, References, Table, Value};
+use super::{Config, Kinds, Outline, Plugins, Server, SourceFile, Sources};
+use crate::check::Origin;
+use crate::grant::CheckPattern;
+use crate::id::CheckName;
+use crate::limits::HostLimits;
+use crate::redact::Redactor;
+
+/// The tables that stand in `wellcheck.toml` alone.
+const MAIN_ONLY: &[&str] = &["server", "defaults", "plugins", "store"];
+
+/// Reads what has to be known before the other files can be read. Reports nothing: [`load`] does.
+pub fn outline(main: &SourceFile, lookup: &dyn Lookup) -> Outline {
+    let root =
+        tree::parse(main, lookup, References::All, &mut Vec::new(), &mut Problems::default());
+    let plugins = root.entries.get("plugins").map(|entry| &entry.node.value);
+    let dir = match plugins {
+        Some(Value::Table(table)) => table.entries.get("dir").map(|entry| &entry.node.value),
+        _ => None,
+    };
+    match dir {
+        Some(Value::String(text)) => Outline { plugins_dir: Some(text.value.clone()) },
+        _ => Outline::default(),
+    }
+}
+
+/// Reads the whole configuration. Returns it unless there is an error outside of the sidecars, and
+/// all problems, by place.
+pub fn load(
+    sources: &Sources,
+    lookup: &dyn Lookup,
+    kinds: &mut dyn Kinds,
+) -> (Option<Config>, Vec<Problem>) {
+    let mut resolver = Resolver {
+        lookup,
+        kinds,
+        hidden: Vec::new(),
+        problems: Problems::default(),
+        names: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        secret_places: BTreeMap::new(),
+        named_checks: Vec::new(),
+        host: HostLimits::default(),
+    };
+    let config = resolver.config(sources);
+    let redactor = Redactor::new(resolver.hidden.iter().map(String::as_str));
+    let mut problems = resolver.problems;
+    problems.rewrite(|message| redactor.apply_to(message));
+    let config = config.map(|config| Config { redactor, ..config });
+    (config, problems.sorted())
+}
+
+struct Resolver<'a> {
+    lookup: &'a dyn Lookup,
+    kinds: &'a mut dyn Kinds,
+    /// Everything that is never shown.
+    hidden: Vec<String>,
+    problems: Problems,
+    /// Every check name, and where it was first given.
+    names: BTreeMap<CheckName, Place>,
+    /// `[secrets]` of all files.
+    secrets: BTreeMap<String, String>,
+    /// Where each of them stands.
+    secret_places: BTreeMap<String, Place>,
+    /// The checks that grants name, for which a check must be there in the end.
+    named_checks: Vec<NamedChecks>,
+    /// `[plugins.limits]`.
+    host: HostLimits,
+}
+
+/// A grant that names checks.
+struct NamedChecks {
+    place: Place,
+    /// Whose it is, for messages.
+    what: String,
+    pattern: CheckPattern,
+}
+
+impl Resolver<'_> {
+    fn parse(&mut self, file: &SourceFile, references: References<'_>) -> Table {
+        tree::parse(file, self.lookup, references, &mut self.hidden, &mut self.problems)
+    }
+
+    /// The files' tables, with `[secrets]` taken in already: grants anywhere may name them.
+    fn roots(&mut self, sources: &Sources) -> Vec<Reader> {
+        let mut roots = Vec::new();
+        for (index, file) in sources.main.iter().chain(&sources.included).enumerate() {
+            let table = self.parse(file, References::All);
+            let is_main = index == 0 && sources.main.is_some();
+            let mut root = Reader::new(format!("`{}`", file.name), table, &[keys::ROOT]);
+            for key in MAIN_ONLY.iter().filter(|_| !is_main) {
+                if root.has(key) {
+                    let place = root.place_of(key);
+                    self.problems.error(
+                        &place,
+                        format!("`[{key}]` stands in `{}` (it belongs into `wellcheck.toml`; an included file holds `[[check]]`, `[[token]]` and `[secrets]`)", file.name),
+                    );
+                    root.take(key);
+                }
+            }
+            if let Some(table) = root.table("secrets", &mut self.problems) {
+                self.secrets(table);
+            }
+            roots.push(root);
+        }
+        roots
+    }
+
+    fn config(&mut self, sources: &Sources) -> Option<Config> {
+        let mut server = Server::default();
+        let mut plugins = Plugins::default();
+        let mut store = None;
+        let mut defaults = Defaults::default();
+        let mut tokens = Vec::new();
+        let mut tables = Vec::new();
+        for mut root in self.roots(sources) {
+            if let Some(table) = root.table("server", &mut self.problems) {
+                server = self.server(table);
+            }
+            if let Some(table) = root.table("store", &mut self.problems) {
+                store = self.store(table);
+            }
+            if let Some(table) = root.table("plugins", &mut self.problems) {
+                plugins = self.plugins(table);
+                self.host = plugins.host.clone();
+                defaults.limits = self.standard_limits();
+            }
+            if let Some(table) = root.table("defaults", &mut self.problems) {
+                defaults = self.defaults(table);
+            }
+            for table in root.tables("token", &mut self.problems) {
+                tokens.extend(self.token(table));
+            }
+            tables.extend(root.tables("check", &mut self.problems));
+            root.finish(&[], &mut self.problems);
+        }
+        self.distinct_tokens(&tokens);
+
+        let mut checks = Vec::new();
+        let mut named = BTreeSet::new();
+        for table in tables {
+            named.extend(plugin_named(&table));
+            checks.extend(self.check(table, &defaults, Owner::Configuration));
+        }
+        let refused = self.problems.has_errors();
+
+        for (plugin, file) in &sources.sidecars {
+            named.insert(plugin.clone());
+            checks.extend(self.sidecar(plugin, file, &defaults, &plugins.sidecar_grants));
+        }
+        for plugin in sources.plugins.iter().filter(|plugin| !named.contains(*plugin)) {
+            checks.extend(self.plain(plugin, &defaults, Origin::Dropped));
+        }
+        checks.sort_by(|a, b| a.name.cmp(&b.name));
+        self.find_named_checks(&checks);
+        (!refused).then_some(Config {
+            server,
+            plugins,
+            tokens: tokens.into_iter().map(|(t, _)| t).collect(),
+            checks,
+            secrets: Arc::new(std::mem::take(&mut self.secrets)),
+            store,
+            redactor: Redactor::default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,20 @@
+;; Prints what it was called with, line by line, on both streams.
+(module
+  (import "shared" "memory" (memory 4))
+  (import "host" "stdout" (func $stdout (result i32)))
+  (import "host" "stderr" (func $stderr (result i32)))
+  (import "host" "print" (func $print (param i32 i32 i32 i32)))
+  (import "host" "write" (func $write (param i32 i32 i32 i32)))
+  (import "host" "drop-stream" (func $drop (param i32)))
+  (data (i32.const 8192) "a line\0aand \1b[31mmore\0d\0a")
+  (func $say (param $stream i32) (param $times i32)
+    (loop $again
+      (call $print (local.get $stream) (i32.const 8192) (i32.const 23) (i32.const 512))
+      (call $write (local.get $stream) (i32.const 8192) (i32.const 5) (i32.const 528))
+      (br_if $again (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))
+    (call $drop (local.get $stream)))
+  (func (export "describe") (result i32) i32.const 256)
+  (func (export "run") (param i32 i32 i32 i32) (result i32)
+    (call $say (call $stdout) (i32.const 3))
+    (call $say (call $stderr) (i32.const 2))
+    (i32.const 64)))
