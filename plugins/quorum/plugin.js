@@ -39,7 +39,10 @@ function look(name, maxAge) {
     if (error.payload === 'missing') throw { reason: 'bad-settings', message: `there is no check \`${name}\`` };
     return { name, status: 'fail', message: 'may not be asked' };
   }
-  const { state: found, message, ageMs } = standing;
+  const { state: found, reason, message, ageMs } = standing;
+  // Nobody knows yet: it has not run, or its plugin is being made ready.
+  const waits = found === 'unknown' && ['pending', 'compiling'].includes(reason);
+  if (waits) return { name, status: 'fail', message, waits };
   if (found === 'unknown') return { name, status: 'fail', message: `unknown${message && `: ${message}`}` };
   if (healthy.includes(found) && maxAge !== undefined && (ageMs === null || ageMs > maxAge * 1000)) {
     const age = ageMs === null ? 'it has not run' : `${Math.round(ageMs / 1000)} s old`;
@@ -85,6 +88,10 @@ export const checker = {
     const count = parts.filter(({ status }) => healthy.includes(status)).length;
     const others = parts.filter(({ status }) => !healthy.includes(status)).map(({ name }) => name);
     const enough = count >= atLeast;
+    const waiting = parts.filter(({ waits }) => waits).map(({ name }) => name);
+    if (!enough && count + waiting.length >= atLeast) {
+      throw { reason: 'inconclusive', message: `waiting for the first outcome of ${waiting.join(', ')}` };
+    }
     const number = (name, value, fail = null) => ({ name, value, unit: null, labels: [], warn: null, fail });
     return {
       status: enough ? 'pass' : 'fail',

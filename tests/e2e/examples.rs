@@ -300,6 +300,75 @@ fn token_expiry_refuses_what_is_no_token() {
     assert_eq!(found["reason"], "bad-settings");
 }
 
+// ── quorum ─────────────────────────────────────────────────────────────────────────────────────
+
+/// Three checks and one that decides on them; the targets are theirs.
+fn replicas(targets: &[Target; 3], settings: &str, grants: &str) -> Host {
+    let replicas: String = targets
+        .iter()
+        .zip(["a", "b", "c"])
+        .map(|(target, name)| {
+            format!(
+                "[[check]]\nname = \"replica-{name}\"\nkind = \"http\"\nurl = \"{}\"\ninterval = \"200ms\"\nfailure-threshold = 1\n",
+                target.url("/")
+            )
+        })
+        .collect();
+    let config = format!(
+        "{replicas}[[check]]\nname = \"check\"\nplugin = \"quorum\"\ninterval = \"200ms\"\nfailure-threshold = 1\n\
+         settings = {{ checks = [\"replica-a\", \"replica-b\", \"replica-c\"], {settings} }}\n[check.grants]\n{grants}\n"
+    );
+    host().config(&config).example("quorum").start()
+}
+
+const MAY_ASK: &str = "checks = [\"replica-*\"]\nstate = \"4KiB\"";
+
+#[test]
+fn quorum_follows_the_checks_that_it_asks_for() {
+    let targets = [(); 3].map(|()| target::http().status(200).start());
+    let host = replicas(&targets, "at-least = 2", MAY_ASK);
+    host.until_ready();
+    let found = host.until_state("check", "pass");
+    check(&found, "pass", "of 3 are healthy, 2 are enough");
+    targets[0].becomes(target::http().status(500));
+    let found = host.until("check", "one less", |c| {
+        c["message"].as_str().is_some_and(|m| m.contains("not: replica-a"))
+    });
+    check(&found, "pass", "2 of 3 are healthy, 2 are enough (not: replica-a)");
+    targets[1].becomes(target::http().status(500));
+    let found = host.until_state("check", "fail");
+    check(&found, "fail", "1 of 3 are healthy, expected 2 or more (not: replica-a, replica-b)");
+    assert_eq!(observation(&found, "healthy")["value"], 1.0);
+    assert_eq!(found["outcome"]["parts"][2]["status"], "pass");
+
+    // What it remembers is there after a restart, when it says that it does not know yet.
+    let healthy = found["outcome"]["details"]["last-healthy"].clone();
+    assert!(healthy.as_str().is_some_and(|text| text.ends_with('Z')), "{found}");
+    let host = host.restart();
+    let found = host.until_state("check", "fail");
+    assert_eq!(found["outcome"]["details"]["last-healthy"], healthy);
+    let used = found["grants"]["used"].to_string();
+    for value in ["replica-a", "replica-b", "replica-c", "read"] {
+        assert!(used.contains(&format!("\"{value}\"")), "`{value}`: {used}");
+    }
+}
+
+#[test]
+fn quorum_of_checks_that_may_not_be_asked_is_denied() {
+    let targets = [(); 3].map(|()| target::http().status(200).start());
+    let host = replicas(&targets, "at-least = 2", "state = \"4KiB\"");
+    let found = host.until("check", "denied", |check| check["reason"] == "denied");
+    check(&found, "unknown", "this would allow it: `checks = [\"replica-");
+}
+
+#[test]
+fn quorum_of_more_checks_than_there_are_is_a_mistake() {
+    let targets = [(); 3].map(|()| target::http().status(200).start());
+    let host = replicas(&targets, "at-least = 4", MAY_ASK);
+    let found = host.until("check", "refused", |check| check["reason"] == "bad-settings");
+    check(&found, "unknown", "4 of 3 checks can never be healthy");
+}
+
 #[test]
 fn every_example_has_a_test_here() {
     let source = include_str!("examples.rs");

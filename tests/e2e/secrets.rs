@@ -286,8 +286,12 @@ fn what_a_grant_adds_goes_to_the_granted_place_only() {
 fn a_sidecar_reads_nothing_of_the_host() {
     let sidecar =
         "settings = { message = \"${CANARY}\", details = { a = \"${file:/etc/hostname}\" } }\n";
-    let host =
-        host().env("CANARY", CANARY).guest("echo").file("plugins/echo.toml", sidecar).start();
+    let host = host()
+        .config("")
+        .env("CANARY", CANARY)
+        .guest("echo")
+        .file("plugins/echo.toml", sidecar)
+        .start();
     let check = host.until("echo", "held", |check| check["reason"] == "bad-settings");
     assert!(check["message"].as_str().is_some_and(|m| m.contains("echo.toml")), "{check}");
     let problems = host.json("/api/v1/status")["configuration"]["problems"].to_string();

@@ -11,6 +11,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use wellcheck_core::config::{Config, Plugins, Problem};
+use wellcheck_core::limits::RunLimits;
 use wellcheck_net::http::Client;
 use wellcheck_net::{Resolver, Tls};
 use wellcheck_wasm::{Compiler, NetTransport, Sandbox, SandboxOptions};
@@ -120,6 +121,12 @@ pub(super) fn sandbox(cache: Option<PathBuf>, limits: &Plugins) -> Result<Sandbo
         compiler: Compiler::Child { program, args: vec![super::compile::NAME.into()] },
         // A resolver of its own: its sockets belong to the threads of the plugins.
         load: limits.load.clone(),
+        // A check may be given as much, and none is known when a plugin describes itself.
+        describe: RunLimits {
+            memory: limits.host.max_memory,
+            table_elements: limits.host.max_table_elements,
+            ..RunLimits::default()
+        },
         host: limits.host.clone(),
         transport: Arc::new(NetTransport::new(
             Client::new(Resolver::from_system()),

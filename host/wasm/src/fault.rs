@@ -11,6 +11,7 @@ use wellcheck_core::limits::RunLimits;
 use wellcheck_core::outcome::{Fault, FaultReason, Outcome};
 use wellcheck_core::redact::Redactor;
 
+use crate::abi::Call;
 use crate::host::RunShared;
 use crate::limits::Refused;
 use crate::text;
@@ -128,13 +129,14 @@ fn cpu(limits: &RunLimits) -> Fault {
 }
 
 /// The run was still under way when its wall time was over.
-pub(crate) fn of_wall_time(timeout: Duration) -> Fault {
+pub(crate) fn of_wall_time(timeout: Duration, call: Call<'_>) -> Fault {
     // What is left of a check's timeout is a crooked number; it is shown as it was meant.
     let timeout = Duration::from_millis(timeout.as_nanos().div_ceil(1_000_000) as u64);
-    Fault::new(
-        FaultReason::Timeout,
-        format!("wall time of {timeout:?} used up (`timeout` of the check)"),
-    )
+    let limit = match call {
+        Call::Describe => "limit `describe-time`",
+        Call::Run { .. } => "`timeout` of the check",
+    };
+    Fault::new(FaultReason::Timeout, format!("wall time of {timeout:?} used up ({limit})"))
 }
 
 /// No place was free until the wall time was over.

@@ -66,8 +66,10 @@ impl LogBuffer {
         }
         self.kept += kept.len();
         self.open[stream as usize].extend_from_slice(kept);
-        // The end of a line that is cut is no loss.
-        if dropped == b"\n" {
+        // The end of a line that is cut is no loss; a whole line is, also an empty one.
+        let open = &mut self.open[stream as usize];
+        if dropped == b"\n" && !open.is_empty() {
+            self.lines.push((stream, std::mem::take(open)));
             dropped = &[];
         }
         self.left_out += dropped.len() as u64;
@@ -241,6 +243,15 @@ mod tests {
         let lines = finish(&mut lines);
         assert_eq!(lines.len(), MAX_LINES + 1);
         assert_eq!(lines[MAX_LINES], "… 9000 bytes left out (limits `log-bytes`, `log-lines`)");
+
+        let mut apart = LogBuffer::new(4, MAX_LINES);
+        for bytes in [b"whole", b"\n".as_slice(), b"\n", b"\n"] {
+            apart.write(Stream::Out, bytes);
+        }
+        assert_eq!(
+            finish(&mut apart),
+            ["whol", "… 3 bytes left out (limits `log-bytes`, `log-lines`)"]
+        );
     }
 
     #[test]

@@ -101,6 +101,15 @@ impl Cleaner<'_> {
             self.text(name, MAX_LABEL, || "the name of a detail".to_owned());
             self.text(value, self.limits.message_bytes, || format!("detail `{name}`"));
         }
+        // They are shown as an object, in which a key stands once.
+        let mut seen = HashSet::new();
+        report.details.retain(|(name, _)| {
+            let is_first = seen.insert(name.clone());
+            if !is_first {
+                self.flags.add(format!("detail `{name}` left out: it was reported before"));
+            }
+            is_first
+        });
         report
     }
 
@@ -281,6 +290,16 @@ mod tests {
         assert_eq!(report.message, "token [redacted]\\nrejected");
         assert_eq!(report.parts[0].name, "a\\u{1b}b");
         assert_eq!(report.parts[0].message, "[redacted]");
+    }
+
+    #[test]
+    fn a_detail_that_was_reported_before_is_left_out() {
+        let mut twice = report();
+        let detail = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        twice.details = vec![detail("a\n", "1"), detail("b", "2"), detail("a\\n", "3")];
+        let (report, flags) = cleaned(twice);
+        assert_eq!(report.details, [detail("a\\n", "1"), detail("b", "2")]);
+        assert_eq!(flags, ["detail `a\\n` left out: it was reported before"]);
     }
 
     #[test]

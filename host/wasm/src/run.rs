@@ -241,7 +241,7 @@ pub(crate) async fn execute(
         let metered = pin!(shared.cpu.metered(work));
         match timeout_at(deadline, metered).await {
             Ok(answer) => answer,
-            Err(_elapsed) => Err(fault::of_wall_time(timeout)),
+            Err(_elapsed) => Err(fault::of_wall_time(timeout, call)),
         }
     };
     // What the host refused explains what came after it, whatever the guest makes of it.

@@ -148,14 +148,17 @@ fn case_17_what_is_there_twice_counts_once() {
     guest.passes_with_a_flag("observation `depth` left out: it was reported before");
     guest.passes_with_a_flag("observation `twice` left out: its label `a` is there twice");
     guest.passes_with_a_flag("detail `detail` left out: it was reported before");
-    let kept: Vec<_> =
-        observations(&guest.check).iter().map(|o| (o["name"].clone(), o["value"].clone())).collect();
+    let kept: Vec<_> = observations(&guest.check)
+        .iter()
+        .map(|o| (o["name"].clone(), o["value"].clone()))
+        .collect();
     assert_eq!(kept, [("good".into(), 1.0.into()), ("depth".into(), 3.0.into())]);
     assert_eq!(guest.detail("detail"), "first");
     shown::is_clean(&guest.host);
 }
 
-const CHURN: &str = "limit of 256 distinct names over the life of the check reached (limit `observation-names`)";
+const CHURN: &str =
+    "limit of 256 distinct names over the life of the check reached (limit `observation-names`)";
 
 #[test]
 fn case_18_ever_new_names_end_at_the_limit_of_the_checks_life() {
@@ -177,7 +180,10 @@ fn case_18_ever_new_names_end_at_the_limit_of_the_checks_life() {
         // From then on none of them is new enough.
         for _ in 0..2 {
             let check = host.next_run("guest");
-            assert!(flags(&check).contains(&format!("60 observations left out: {CHURN}")), "{check}");
+            assert!(
+                flags(&check).contains(&format!("60 observations left out: {CHURN}")),
+                "{check}"
+            );
             assert_eq!(observations(&check), &[] as &[Value], "{check}");
         }
         shown::is_clean(&host);

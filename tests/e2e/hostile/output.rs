@@ -60,11 +60,14 @@ fn case_19_lowered_limits_of_the_log_hold() {
         &[
             row("print", "stdout = 6400", Expect::Log(CUT)).limit("log-bytes = \"1KiB\""),
             row("print", "stdout = 6400", Expect::Log(CUT)).limit("log-lines = 5"),
-            row("print", "stdout = 640", Expect::Log("… 640 bytes left out")).limit("log-bytes = 0"),
-            row("print", "stdout = 640", Expect::Log("… 640 bytes left out")).limit("log-lines = 0"),
-            row("print", "stdout = 640", Expect::Log("xxx")).limit("log-bytes = 640"),
+            row("print", "stdout = 640", Expect::Log("… 640 bytes left out"))
+                .limit("log-bytes = \"0B\""),
+            row("print", "stdout = 640", Expect::Log("… 640 bytes left out"))
+                .limit("log-lines = 0"),
+            row("print", "stdout = 640", Expect::Log("xxx")).limit("log-bytes = \"640B\""),
             row("print", "stdout = 640", Expect::Log("xxx")).limit("log-lines = 10"),
-            row("print", "stdout = 70_000", Expect::Log("xxx")).limit("log-bytes = \"128KiB\"\nlog-lines = 2000"),
+            row("print", "stdout = 70_000", Expect::Log("xxx"))
+                .limit("log-bytes = \"128KiB\"\nlog-lines = 2000"),
             row("flood-logs", "lines = 20, bytes = 3", Expect::Log(CUT)).limit("log-lines = 7"),
         ],
     );
@@ -81,7 +84,10 @@ fn case_19_a_line_that_never_ends_is_cut() {
     guest.passes();
     let log = log(&guest.check);
     assert_eq!(log.len(), 2, "one for each output");
-    assert!(log.iter().all(|line| line.len() <= 2048 + "…".len() && line.ends_with('…')), "{log:?}");
+    assert!(
+        log.iter().all(|line| line.len() <= 2048 + "…".len() && line.ends_with('…')),
+        "{log:?}"
+    );
 }
 
 #[test]
@@ -103,7 +109,13 @@ fn case_20_what_would_deceive_a_reader_is_escaped() {
     let part = &guest.check["outcome"]["parts"][1];
     assert_eq!(part["message"], "harmless\\r\\nlevel=error msg=\"forged line\"");
     // What a guest prints is shown with its check, and nowhere else.
-    assert!(!guest.host.log().lines().any(|line| line.contains("title of the window") && !line.contains("check=guest")));
+    assert!(
+        !guest
+            .host
+            .log()
+            .lines()
+            .any(|line| line.contains("title of the window") && !line.contains("check=guest"))
+    );
 }
 
 #[test]

@@ -37,7 +37,9 @@ fn case_21_waiting_for_ever_ends_at_the_wall_time() {
 
 #[test]
 fn case_21_so_do_a_year_and_a_long_sleep() {
-    for (plugin, settings) in [("poll-forever", "what = \"year\""), ("sleep", "ms = 31_536_000_000")] {
+    for (plugin, settings) in
+        [("poll-forever", "what = \"year\""), ("sleep", "ms = 31_536_000_000")]
+    {
         let timing = "interval = \"500ms\"\ntimeout = \"200ms\"";
         let guest = guest(plugin).settings(settings).timing(timing).run();
         guest.faults("timeout", "wall time of 200ms used up (`timeout` of the check)");
@@ -51,12 +53,14 @@ fn case_21_waiting_for_nothing_is_a_trap() {
 
 #[test]
 fn case_22_handles_end_at_their_limit() {
-    guest("leak-pollables").run().faults("limit", "limit of 256 open handles reached (limit `handles`)");
+    guest("leak-pollables")
+        .run()
+        .faults("limit", "limit of 256 open handles reached (limit `handles`)");
 }
 
 #[test]
 fn case_23_handles_that_are_left_behind_go_with_their_run() {
-    let guest = guest("leak-pollables").settings("count = 200").timing("interval = \"20ms\"").run();
+    let guest = guest("leak-pollables").settings("count = 200").timing("interval = \"50ms\"").run();
     guest.passes();
     let host = &guest.host;
     for _ in 0..20 {
@@ -70,7 +74,9 @@ fn case_23_handles_that_are_left_behind_go_with_their_run() {
     }
     idle(host);
     let (now, open_now) = (resident(host), files(host));
-    eprintln!("after 20 runs {memory} KiB and {open} files, after 80 {now} KiB and {open_now} files");
+    eprintln!(
+        "after 20 runs {memory} KiB and {open} files, after 80 {now} KiB and {open_now} files"
+    );
     assert!(now < memory + 8 * 1024, "{memory} KiB, then {now} KiB");
     assert!(open_now <= open + 4, "{open} files, then {open_now}");
 }
@@ -133,7 +139,12 @@ fn case_24_an_answer_that_trickles_ends_at_the_wall_time() {
         .grants(&allow(&target))
         .timing("interval = \"1s\"\ntimeout = \"800ms\"")
         .run();
-    guest.faults("timeout", "wall time of 800ms used up (`timeout` of the check)");
+    // The host ends the body a little before the run, so that a guest can say that it did not come
+    // to its end.
+    let message = guest.check["message"].as_str().expect("a text");
+    assert!(message.contains("LastOperationFailed"), "{message}");
+    let took = guest.check["duration_ms"].as_f64().expect("a number");
+    assert!((500.0..2500.0).contains(&took), "{took} ms");
     let host = guest.host;
     // The server lives on, and what it held open is closed with the run.
     host.configure("");
@@ -203,7 +214,7 @@ fn lowered_limits_of_requests_hold_and_name_their_keys() {
             .limit("body-bytes = \"1KiB\""),
             row("read-for-ever", &url(&small), Expect::Pass)
                 .grant(&allow(&small))
-                .limit("body-bytes = 1500"),
+                .limit("body-bytes = \"1500B\""),
         ],
     );
     assert_eq!(counted.count(), 3);
@@ -231,23 +242,25 @@ fn case_44_runs_never_overlap_and_no_pass_outlives_its_time() {
 
 #[test]
 fn case_44_a_pass_does_not_stand_while_later_runs_hang() {
-    let target = target::http().status(200).body("well").start();
-    let host = guest("read-for-ever")
+    let target = target::http().status(200).start();
+    let host = guest("http-get")
         .settings(&url(&target))
         .grants(&allow(&target))
         .timing("interval = \"300ms\"")
         .start();
     host.until_state("guest", "pass");
-    target.becomes(target::http().trickle());
-    let check = host.until_state("guest", "unknown");
-    assert_eq!(check["reason"], "timeout", "{check}");
+    target.becomes(target::http().silent());
+    let check = host.until_state("guest", "fail");
+    assert!(check["message"].as_str().is_some_and(|text| text.contains("imeout")), "{check}");
     target.becomes(target::http().status(200));
     host.until_state("guest", "pass");
 }
 
 #[test]
 fn case_48_what_never_ends_does_not_hold_up_the_end() {
-    for (plugin, grace) in [("spin", Duration::from_secs(6)), ("poll-forever", Duration::from_secs(6))] {
+    for (plugin, grace) in
+        [("spin", Duration::from_secs(6)), ("poll-forever", Duration::from_secs(6))]
+    {
         let config = format!(
             "[[check]]\nname = \"guest\"\nplugin = \"{plugin}\"\ninterval = \"1h\"\ntimeout = \"1h\"\n\
              [check.limits]\ncpu = \"1h\"\n"

@@ -10,7 +10,7 @@ use wellcheck_core::outcome::Outcome;
 use wellcheck_wasm::Plugin;
 
 use crate::Ended;
-use crate::host::Host;
+use crate::host::{Host, Reach};
 use crate::image::Image;
 use crate::seeds::{PLAIN, WHOLE, module};
 use crate::shown;
@@ -55,7 +55,7 @@ pub fn answers(data: &[u8]) -> Ended {
         settings.extend([byte >> 4, byte & 15].map(|half| char::from(b'a' + half)));
     }
     let decoder = &*DECODER;
-    match Host::lock(&HOST).run(decoder, &settings).run.outcome {
+    match Host::lock(&HOST).run(decoder, &settings, Reach::Nothing).run.outcome {
         Outcome::Answered(report) => Ended::new(format_args!("answered {:?}", report.status)),
         Outcome::Faulted(fault) => Ended::new(format_args!("fault: {}", fault.reason)),
     }
@@ -93,7 +93,7 @@ fn described(u: &mut Unstructured<'_>) -> Result<Ended> {
             if let Err(problems) = &found {
                 shown::problems(problems);
             }
-            host.run(&plugin, "{}");
+            host.run(&plugin, "{}", Reach::Nothing);
             Ended::new(if found.is_ok() { "settings fit" } else { "settings do not fit" })
         }
     })
@@ -101,15 +101,52 @@ fn described(u: &mut Unstructured<'_>) -> Result<Ended> {
 
 /// Names that mean something in a schema, and names that do not.
 const KEYS: [&str; 24] = [
-    "type", "properties", "items", "$ref", "$defs", "definitions", "anyOf", "allOf", "not", "if",
-    "then", "enum", "const", "pattern", "patternProperties", "additionalProperties", "required",
-    "minimum", "format", "$id", "$schema", "$dynamicRef", "unevaluatedProperties", "a",
+    "type",
+    "properties",
+    "items",
+    "$ref",
+    "$defs",
+    "definitions",
+    "anyOf",
+    "allOf",
+    "not",
+    "if",
+    "then",
+    "enum",
+    "const",
+    "pattern",
+    "patternProperties",
+    "additionalProperties",
+    "required",
+    "minimum",
+    "format",
+    "$id",
+    "$schema",
+    "$dynamicRef",
+    "unevaluatedProperties",
+    "a",
 ];
 const TEXTS: [&str; 20] = [
-    "object", "string", "integer", "array", "#", "#/$defs/a", "#/properties/a", "#a", "a",
-    "http://example.com/a.json", "file:///etc/passwd", "^(a+)+$", "(", "[a-z]{1,900}", "\\d*\\w*$",
-    "https://json-schema.org/draft/2020-12/schema", "http://json-schema.org/draft-07/schema#",
-    "date-time", "\u{1b}[31m\n", "\u{202e}b",
+    "object",
+    "string",
+    "integer",
+    "array",
+    "#",
+    "#/$defs/a",
+    "#/properties/a",
+    "#a",
+    "a",
+    "http://example.com/a.json",
+    "file:///etc/passwd",
+    "^(a+)+$",
+    "(",
+    "[a-z]{1,900}",
+    "\\d*\\w*$",
+    "https://json-schema.org/draft/2020-12/schema",
+    "http://json-schema.org/draft-07/schema#",
+    "date-time",
+    "\u{1b}[31m\n",
+    "\u{202e}b",
 ];
 
 /// Something that may be a schema, or settings.

@@ -1,5 +1,6 @@
 //! One sandbox for all inputs of a body, and what must hold after each load and each run.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::panic;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,9 +11,14 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 use wellcheck_core::grant::Grants;
 use wellcheck_core::id::{CheckName, PluginName};
-use wellcheck_core::limits::{KIB, LoadLimits, MIB, RunLimits};
+use wellcheck_core::limits::{HostLimits, KIB, LoadLimits, MIB, RunLimits};
+use wellcheck_core::outcome::{Observation, Outcome};
 use wellcheck_core::redact::Redactor;
-use wellcheck_wasm::{Invocation, LoadError, Plugin, PluginRun, Sandbox, SandboxOptions};
+use wellcheck_core::status::Status;
+use wellcheck_wasm::{
+    Invocation, LoadError, Plugin, PluginRun, Sandbox, SandboxOptions, Standing, Standings,
+    Supplies,
+};
 
 use crate::shown;
 
@@ -27,11 +33,49 @@ const LOAD: Duration = Duration::from_secs(60);
 static PANICS: AtomicUsize = AtomicUsize::new(0);
 static HOOK: Once = Once::new();
 
+/// Secrets of the host: a run may have the first. Neither may show anywhere.
+pub(crate) const CANARIES: [&str; 2] = ["canary-of-the-check", "canary-of-nobody"];
+
+/// What a run may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Nothing at all.
+    Nothing,
+    /// State, a secret, another check, a variable: what does not leave this process.
+    Inside,
+}
+
 /// A sandbox with tight limits.
 pub(crate) struct Host {
     sandbox: Sandbox,
     runtime: Runtime,
     limits: Arc<RunLimits>,
+    /// What [`Reach::Inside`] grants.
+    inside: Arc<Grants>,
+    supplies: Supplies,
+}
+
+/// One other check.
+struct Other;
+
+impl Standings for Other {
+    fn latest(&self, check: &str) -> Option<Standing> {
+        (check == "db").then(|| Standing {
+            state: Status::Fail,
+            reason: Some("refused".to_owned()),
+            message: "connection refused".to_owned(),
+            age: Some(Duration::from_millis(1500)),
+            observations: vec![Observation::new("latency", 0.25, "s")],
+        })
+    }
+}
+
+fn inside() -> Grants {
+    let mut grants = Grants::default();
+    for (grant, value) in [("state", "2KiB"), ("secrets", "db"), ("checks", "db*"), ("env", "TZ")] {
+        grants.add(grant, value).expect("it is a grant");
+    }
+    grants
 }
 
 /// What every run may use.
@@ -65,10 +109,13 @@ impl Host {
             }));
         });
         let sandbox = Sandbox::new(SandboxOptions {
-            slots: 2,
             workers: 1,
-            max_memory: 16 * MIB,
-            max_table_elements: 2000,
+            host: HostLimits {
+                slots: 2,
+                max_memory: 16 * MIB,
+                max_table_elements: 2000,
+                ..HostLimits::default()
+            },
             describe: limits(),
             load: LoadLimits { schema_bytes: 8 * KIB, ..LoadLimits::default() },
             ..SandboxOptions::default()
@@ -78,6 +125,16 @@ impl Host {
             sandbox: sandbox.expect("this machine runs WebAssembly"),
             runtime: runtime.expect("a thread is there already"),
             limits: Arc::new(limits()),
+            inside: Arc::new(inside()),
+            supplies: Supplies {
+                env: Arc::new([("TZ".to_owned(), "UTC".to_owned())]),
+                secrets: Arc::new(BTreeMap::from([
+                    ("db".to_owned(), CANARIES[0].to_owned()),
+                    ("other".to_owned(), CANARIES[1].to_owned()),
+                ])),
+                state: Arc::new(BTreeMap::from([("seen".to_owned(), b"yesterday"[..].into())])),
+                checks: Some(Arc::new(Other)),
+            },
         }
     }
 
@@ -97,23 +154,34 @@ impl Host {
         loaded
     }
 
-    /// Runs it once without any grant, and judges what comes of it.
-    pub(crate) fn run(&self, plugin: &Plugin, settings: &str) -> PluginRun {
+    /// Runs it once, and judges what comes of it.
+    pub(crate) fn run(&self, plugin: &Plugin, settings: &str, reach: Reach) -> PluginRun {
+        let (grants, supplies) = match reach {
+            Reach::Nothing => (Arc::default(), self.supplies.clone()),
+            Reach::Inside => (Arc::clone(&self.inside), self.supplies.clone()),
+        };
         let invocation = Invocation {
             check: CheckName::new("a-check").expect("it is a name"),
             settings: settings.into(),
-            grants: Arc::new(Grants::default()),
+            grants: Arc::clone(&grants),
             limits: Arc::clone(&self.limits),
             timeout: TIMEOUT,
             failures_in_a_row: 3,
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
-            redact: Redactor::default(),
+            redact: Redactor::new(CANARIES),
+            supplies,
         };
         let done = self.within(TIMEOUT + SLACK, plugin.run(invocation));
         shown::run(&done, &self.limits);
         assert!(done.run.duration <= TIMEOUT + SLACK, "{:?}", done.run.duration);
         assert!(done.used.memory_peak <= self.limits.memory, "{:?}", done.used);
         assert!(done.used.requests <= self.limits.requests, "{:?}", done.used);
+        if let Some(state) = &done.state {
+            let bytes: usize = state.iter().map(|(key, value)| key.len() + value.len()).sum();
+            assert!(matches!(done.run.outcome, Outcome::Answered(_)), "a fault changed the state");
+            assert!(bytes as u64 <= grants.state, "{bytes} bytes of state");
+            assert!(state.keys().all(|key| !key.is_empty() && key.len() <= 256), "{state:?}");
+        }
         done
     }
 

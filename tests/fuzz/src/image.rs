@@ -9,8 +9,25 @@ pub(crate) struct Image(Vec<u8>);
 
 /// Pieces of texts: plain ones, and all that must not get through.
 const PIECES: [&str; 20] = [
-    "queue_depth", "latency", "a", "B", "s", "%", "api.example.com", "5:10", "@~:20", "1e400",
-    "\n", "\r\n\t", "\u{1b}[31m", "\0", "\u{202e}", "\u{2028}", "\u{feff}", "grün ✓", "`\"\\<b>",
+    "queue_depth",
+    "latency",
+    "a",
+    "B",
+    "s",
+    "%",
+    "api.example.com",
+    "5:10",
+    "@~:20",
+    "1e400",
+    "\n",
+    "\r\n\t",
+    "\u{1b}[31m",
+    "\0",
+    "\u{202e}",
+    "\u{2028}",
+    "\u{feff}",
+    "grün ✓",
+    "`\"\\<b>",
     "the quick brown fox jumps over the lazy dog ",
 ];
 

@@ -8,7 +8,7 @@ use wasm_smith::{Component, Config, Module};
 use wellcheck_core::outcome::Outcome;
 
 use crate::Ended;
-use crate::host::Host;
+use crate::host::{Host, Reach};
 use crate::seeds::{PLAIN, SEEDS, SHAPE, WHOLE, WRAPPED};
 
 static HOST: LazyLock<Mutex<Host>> = LazyLock::new(|| Mutex::new(Host::new()));
@@ -24,15 +24,17 @@ const ROUNDS: u32 = 2000;
 ///
 /// The first byte says how: as it is, a plugin with some bytes changed, one that `wasm-mutate`
 /// changed in a module, one around a random module of `wasm-smith`, one around a random component.
+/// Its highest bit says whether the run is granted anything.
 ///
 /// # Panics
 /// When something does not hold that `README.md` lists.
 pub fn load_and_run(data: &[u8]) -> Ended {
     let Some(component) = component(data) else { return Ended::new("no component") };
+    let reach = if data[0] < 128 { Reach::Nothing } else { Reach::Inside };
     let host = Host::lock(&HOST);
     match host.load(component) {
         Err(error) => Ended::new(format_args!("refused: {}", error.step())),
-        Ok(plugin) => match host.run(&plugin, "{\"depth\":3}").run.outcome {
+        Ok(plugin) => match host.run(&plugin, "{\"depth\":3}", reach).run.outcome {
             Outcome::Answered(_) => Ended::new("answered"),
             Outcome::Faulted(fault) => Ended::new(format_args!("fault: {}", fault.reason)),
         },

@@ -8,13 +8,15 @@ use wasm_encoder::{Component, RawSection};
 const PLUGIN: &str = include_str!("plugin.wat");
 
 /// Core modules that answer in their own ways.
-const CODES: [&str; 6] = [
+const CODES: [&str; 8] = [
     include_str!("../seeds/answers.wat"),
     include_str!("../seeds/faults.wat"),
     include_str!("../seeds/prints.wat"),
     include_str!("../seeds/asks.wat"),
     include_str!("../seeds/requests.wat"),
     include_str!("../seeds/computes.wat"),
+    include_str!("../seeds/keeps.wat"),
+    include_str!("../seeds/connects.wat"),
 ];
 
 /// Section identifiers of the binary format of components.
@@ -39,8 +41,7 @@ pub(crate) static WRAPPED: LazyLock<Template> = LazyLock::new(|| {
     Template::new("$shared", "$wrap", wrap)
 });
 /// The core module in the hole answers both.
-pub(crate) static WHOLE: LazyLock<Template> =
-    LazyLock::new(|| Template::new("$code", "$code", ""));
+pub(crate) static WHOLE: LazyLock<Template> = LazyLock::new(|| Template::new("$code", "$code", ""));
 
 /// [`CODES`] as binaries.
 pub(crate) static SEEDS: LazyLock<Vec<Vec<u8>>> =

@@ -5,6 +5,8 @@ use wellcheck_core::limits::{KIB, RunLimits};
 use wellcheck_core::outcome::{Observation, Outcome, Part, Report};
 use wellcheck_wasm::{LoadError, Plugin, PluginRun};
 
+use crate::host::CANARIES;
+
 /// Longest text about a load that failed, in bytes.
 const LOAD_ERROR: usize = 4 * KIB;
 /// Longest name or label of a report, in bytes; the host decides which of the two it is.
@@ -16,6 +18,9 @@ const FLAGS: usize = 33;
 /// Longest word and longest line of a description, in bytes.
 const WORD: usize = 64;
 const SUMMARY: usize = KIB;
+/// Longest text about something that a run asked for, and most of them.
+const USE: usize = 4 * KIB;
+const USES: usize = 256;
 /// Most wants, and most details, of a description.
 const LIST: usize = 64;
 
@@ -27,6 +32,7 @@ pub(crate) fn text(text: &str, max: usize, what: &str) {
     if let Some(bad) = text.chars().find(|c| hides(*c)) {
         panic!("{what} has {bad:?} in it: {text:?}");
     }
+    assert!(!CANARIES.iter().any(|canary| text.contains(canary)), "{what} shows a secret: {text}");
 }
 
 /// Control characters and line ends, and what reorders or hides other characters.
@@ -86,6 +92,11 @@ pub(crate) fn run(done: &PluginRun, limits: &RunLimits) {
         Outcome::Faulted(fault) => {
             text(&fault.message, limits.message_bytes, "the fault");
         }
+    }
+    assert!(done.run.used.len() <= USES, "{} uses", done.run.used.len());
+    assert!(done.run.used.is_sorted(), "{:?}", done.run.used);
+    for used in &done.run.used {
+        text(&used.value, USE, "what was asked for");
     }
     let log = &done.run.log;
     // Each byte of a guest becomes at most eight when it is escaped.

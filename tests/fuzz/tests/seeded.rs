@@ -86,7 +86,8 @@ fn seeded(name: &str, most: usize, expected: &[&str]) {
 
 #[test]
 fn components_are_loaded_and_run() {
-    let ends = ["answered", "fault: trap", "fault: denied", "refused: validate", "refused: compile"];
+    let ends =
+        ["answered", "fault: trap", "fault: denied", "refused: validate", "refused: compile"];
     seeded("load_and_run", 600, &ends);
 }
 

@@ -1,7 +1,7 @@
 //! The line 0.1: its bindings, and their translation to and from core types.
 
 use wasmtime::Store;
-use wasmtime::component::{InstancePre, Linker};
+use wasmtime::component::{Instance, InstancePre, Linker};
 use wellcheck_core::outcome::{
     Answer as Status, FailReason, Fault, FaultReason, Observation, Outcome, Part, Report,
 };
@@ -29,6 +29,9 @@ mod bindings {
     });
 }
 
+/// What a plugin exports. A component of another version of this line has it under this name too.
+const CHECKER_HERE: &str = "wellcheck:check/checker@0.1.1";
+
 /// A component that exports this line's `checker`.
 pub(crate) type Pre = bindings::FullPluginPre<HostState>;
 
@@ -48,7 +51,11 @@ pub(crate) async fn call(
     store: &mut Store<HostState>,
     call: Call<'_>,
 ) -> wasmtime::Result<Answer> {
-    let plugin = pre.instantiate_async(&mut *store).await?;
+    let instance = pre.instance_pre().instantiate_async(&mut *store).await?;
+    let plugin = match bindings::FullPlugin::new(&mut *store, &instance) {
+        Ok(plugin) => plugin,
+        Err(error) => return Err(mistyped(store, &instance, &error)),
+    };
     let checker = plugin.wellcheck_check_checker();
     Ok(match call {
         Call::Describe => Answer::Description(description(checker.call_describe(store).await?)),
@@ -60,6 +67,22 @@ pub(crate) async fn call(
             })
         }
     })
+}
+
+/// Why the exports of an instance are not those of this line: names the function.
+fn mistyped(
+    store: &mut Store<HostState>,
+    instance: &Instance,
+    error: &wasmtime::Error,
+) -> wasmtime::Error {
+    let mut describes = || {
+        let checker = instance.get_export_index(&mut *store, None, CHECKER_HERE)?;
+        let describe = instance.get_export_index(&mut *store, Some(&checker), "describe")?;
+        instance.get_typed_func::<(), (GuestDescription,)>(&mut *store, describe).ok()
+    };
+    let name = if describes().is_some() { "run" } else { "describe" };
+    let why = error.root_cause();
+    wasmtime::Error::msg(format!("its `{name}` is another function than `{CHECKER_HERE}` has: {why}"))
 }
 
 impl context::Host for ContextView<'_> {

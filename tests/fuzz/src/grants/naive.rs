@@ -43,7 +43,12 @@ impl Grant {
         let mut methods: Vec<String> = methods.trim().split(',').map(str::to_owned).collect();
         methods.retain(|method| !method.is_empty());
         let mut seen = Vec::new();
-        methods.retain(|method| !seen.contains(method) && { seen.push(method.clone()); true });
+        methods.retain(|method| {
+            !seen.contains(method) && {
+                seen.push(method.clone());
+                true
+            }
+        });
 
         let (host, after) = match rest.strip_prefix('[') {
             Some(rest) => rest.split_once(']')?,
@@ -84,6 +89,23 @@ impl Grant {
     pub(super) fn parts(&self) -> (&str, &str, u16, &str) {
         let method = self.methods.last().map_or("GET", String::as_str);
         (method, &self.scheme, self.port, &self.path)
+    }
+
+    /// A host that is meant: the name, one below it, or one near the beginning of a network.
+    pub(super) fn sample(&self, number: u8) -> String {
+        match &self.host {
+            Meant::Name(name) => name.clone(),
+            Meant::Below(name) => format!("x{number}.{name}"),
+            Meant::Net(IpNet::V4(net)) => {
+                let hosts = u32::from(net.hostmask());
+                Ipv4Addr::from(u32::from(net.network()) | (hosts & u32::from(number))).to_string()
+            }
+            Meant::Net(IpNet::V6(net)) => {
+                let hosts = u128::from(net.hostmask());
+                let ip = Ipv6Addr::from(u128::from(net.network()) | (hosts & u128::from(number)));
+                format!("[{ip}]")
+            }
+        }
     }
 
     fn net(&self) -> Option<&IpNet> {

@@ -20,39 +20,135 @@ pub(super) struct Request {
 pub(super) const PORTS: [u16; 7] = [80, 443, 8080, 53, 5432, 1, 0];
 
 const NAMES: [&str; 26] = [
-    "example.com", "api.example.com", "a.b.example.com", "EXAMPLE.com", "example.com.", "localhost",
-    "LocalHost.", "xexample.com", "example.com.evil.org", "xn--bcher-kva.example", "bücher.example",
-    "ａｐｉ.example.com", "_srv.example.com", "a-b.c", "db.internal", "com", "127.1", "0x7f.1",
-    "2130706433", "0177.0.0.1", "127.0.0.1.", "a.7", "", ".", "a..b", "exa%6dple.com",
+    "example.com",
+    "api.example.com",
+    "a.b.example.com",
+    "EXAMPLE.com",
+    "example.com.",
+    "localhost",
+    "LocalHost.",
+    "xexample.com",
+    "example.com.evil.org",
+    "xn--bcher-kva.example",
+    "bücher.example",
+    "ａｐｉ.example.com",
+    "_srv.example.com",
+    "a-b.c",
+    "db.internal",
+    "com",
+    "127.1",
+    "0x7f.1",
+    "2130706433",
+    "0177.0.0.1",
+    "127.0.0.1.",
+    "a.7",
+    "",
+    ".",
+    "a..b",
+    "exa%6dple.com",
 ];
 
 const ADDRESSES: [&str; 30] = [
-    "10.0.0.7", "10.255.255.255", "127.0.0.1", "169.254.169.254", "192.168.1.1", "172.31.0.1",
-    "100.64.0.1", "0.0.0.0", "255.255.255.255", "224.0.0.1", "168.63.129.16", "1.1.1.1",
-    "93.184.215.14", "::", "::1", "::ffff:10.0.0.7", "::ffff:1.1.1.1", "::10.0.0.7",
-    "64:ff9b::a00:7", "64:ff9b::1.1.1.1", "64:ff9b:1::a00:7", "2002:a00:7::1", "2002:101:101::1",
-    "fd00::1", "fe80::1", "fec0::1", "ff02::1", "2606:4700::1111", "2001:0:a00:7::",
+    "10.0.0.7",
+    "10.255.255.255",
+    "127.0.0.1",
+    "169.254.169.254",
+    "192.168.1.1",
+    "172.31.0.1",
+    "100.64.0.1",
+    "0.0.0.0",
+    "255.255.255.255",
+    "224.0.0.1",
+    "168.63.129.16",
+    "1.1.1.1",
+    "93.184.215.14",
+    "::",
+    "::1",
+    "::ffff:10.0.0.7",
+    "::ffff:1.1.1.1",
+    "::10.0.0.7",
+    "64:ff9b::a00:7",
+    "64:ff9b::1.1.1.1",
+    "64:ff9b:1::a00:7",
+    "2002:a00:7::1",
+    "2002:101:101::1",
+    "fd00::1",
+    "fe80::1",
+    "fec0::1",
+    "ff02::1",
+    "2606:4700::1111",
+    "2001:0:a00:7::",
     "2600:1f00::5efe:10.0.0.7",
 ];
 
 const NETS: [&str; 18] = [
-    "10.0.0.0/8", "10.0.0.7/8", "10.0.0.7/32", "10.0.0.0/33", "0.0.0.0/0", "127.0.0.0/8",
-    "169.254.0.0/16", "1.0.0.0/8", "fd00::/8", "[fd00::]/8", "::/0", "[::]/0", "::1/128",
-    "::ffff:0:0/96", "64:ff9b::/96", "2002::/16", "2000::/3", "[2606:4700::]/32",
+    "10.0.0.0/8",
+    "10.0.0.7/8",
+    "10.0.0.7/32",
+    "10.0.0.0/33",
+    "0.0.0.0/0",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "1.0.0.0/8",
+    "fd00::/8",
+    "[fd00::]/8",
+    "::/0",
+    "[::]/0",
+    "::1/128",
+    "::ffff:0:0/96",
+    "64:ff9b::/96",
+    "2002::/16",
+    "2000::/3",
+    "[2606:4700::]/32",
 ];
 
 const PATHS: [&str; 26] = [
-    "", "/", "/v1", "/v1/", "/v1/status", "/v10", "/V1", "/v1/status?q=/../x", "/v1#x", "/v1/../v2",
-    "/v1/..", "/v1/.", "/v1/%2e%2e/v2", "/v1/%252e%252e/v2", "/v1/..;x/v2", "/v1/%2fx", "/v1\\x",
-    "/v1/%5cx", "/v1//x", "//", "v1", "/%76%31", "/v1/%", "/v1/%zz", "/v1/a%20b;c=d", "/*",
+    "",
+    "/",
+    "/v1",
+    "/v1/",
+    "/v1/status",
+    "/v10",
+    "/V1",
+    "/v1/status?q=/../x",
+    "/v1#x",
+    "/v1/../v2",
+    "/v1/..",
+    "/v1/.",
+    "/v1/%2e%2e/v2",
+    "/v1/%252e%252e/v2",
+    "/v1/..;x/v2",
+    "/v1/%2fx",
+    "/v1\\x",
+    "/v1/%5cx",
+    "/v1//x",
+    "//",
+    "v1",
+    "/%76%31",
+    "/v1/%",
+    "/v1/%zz",
+    "/v1/a%20b;c=d",
+    "/*",
 ];
 
 const METHODS: [&str; 9] =
     ["GET", "HEAD", "POST", "get", "CONNECT", "M-SEARCH", "", "GET,HEAD", "G T"];
 
 const WORDS: [&str; 14] = [
-    "db", "db-password", "cache-1", "cache-*", "*", "c*", "TZ", "HOME", "_x1", "1x", "-", "a*b",
-    "DB", "db*",
+    "db",
+    "db-password",
+    "cache-1",
+    "cache-*",
+    "*",
+    "c*",
+    "TZ",
+    "HOME",
+    "_x1",
+    "1x",
+    "-",
+    "a*b",
+    "DB",
+    "db*",
 ];
 
 /// The text of a grant of this kind, or nearly.
@@ -77,7 +173,15 @@ pub(super) fn grant(kind: GrantKind, u: &mut Unstructured<'_>) -> Result<String>
         }
         GrantKind::Dns => granted_host(u)?,
         GrantKind::Dirs => {
-            let path = u.choose(&["/", "/srv/data", "/srv/./data", "/srv/../etc", "srv", "/a b", "/a//b"])?;
+            let path = u.choose(&[
+                "/",
+                "/srv/data",
+                "/srv/./data",
+                "/srv/../etc",
+                "srv",
+                "/a b",
+                "/a//b",
+            ])?;
             let write = u.choose(&["", " (write)", " (write) (write)", " as /data"])?;
             format!("{path}{write}")
         }
@@ -141,16 +245,16 @@ pub(super) fn name(u: &mut Unstructured<'_>) -> Result<String> {
 pub(super) fn host(grants: &Grants, u: &mut Unstructured<'_>) -> Result<String> {
     let own = grants.list();
     let own: Vec<&str> = own.iter().filter_map(|(_, text)| text.split("://").nth(1)).collect();
-    let host = match u.int_in_range(0..=7)? {
-        0..=4 if !own.is_empty() => {
+    let host = match u.int_in_range(0..=9)? {
+        0..=6 if !own.is_empty() => {
             let host = u.choose(&own)?.split(['/', ':']).next().unwrap_or_default();
             match host.strip_prefix("*.") {
                 Some(name) => format!("{}.{name}", u.choose(&["a", "x.y", "WWW", ""])?),
                 None => host.to_owned(),
             }
         }
-        5 => literal(u.choose(&ADDRESSES)?),
-        6 => literal(&address(grants, u)?.to_string()),
+        7 => literal(u.choose(&ADDRESSES)?),
+        8 => literal(&address(grants, u)?.to_string()),
         _ => (*u.choose(&NAMES)?).to_owned(),
     };
     misspelt(host, u)
@@ -194,20 +298,31 @@ pub(super) fn address(grants: &Grants, u: &mut Unstructured<'_>) -> Result<IpAdd
 impl Request {
     /// Often one that a grant means, or would mean but for one part.
     pub(super) fn new(grants: &Grants, own: &[Grant], u: &mut Unstructured<'_>) -> Result<Self> {
-        let (method, scheme, port, path) = match own.is_empty() || u.ratio(1, 6)? {
-            true => ("GET", "https", 443, ""),
-            false => u.choose(own)?.parts(),
-        };
-        let mut odd = || u.ratio(1, 8);
+        let grant = if own.is_empty() { None } else { Some(u.choose(own)?) };
+        let (method, scheme, port, path) = grant.map_or(("GET", "https", 443, ""), Grant::parts);
+        let mut odd = || u.ratio(1, 10);
         let (other_method, other_scheme, other_port, other_path) = (odd()?, odd()?, odd()?, odd()?);
+        let host = match grant.filter(|_| u.ratio(4, 5).unwrap_or(false)) {
+            Some(grant) => {
+                let mut host = grant.sample(u.arbitrary()?);
+                if u.ratio(1, 8)? {
+                    host = host.to_ascii_uppercase();
+                }
+                if u.ratio(1, 8)? && !host.ends_with(']') {
+                    host.push('.');
+                }
+                host
+            }
+            None => host(grants, u)?,
+        };
         let port = match other_port {
             true => *u.choose(&PORTS)?,
             false => port,
         };
         let own_port = matches!((scheme, port), ("http", 80) | ("https", 443));
         let path = match (other_path, u.int_in_range(0..=5)?) {
-            (false, 0) => path.to_owned(),
-            (false, 1) => format!("{path}/"),
+            (false, 0..=2) => path.to_owned(),
+            (false, 3) => format!("{path}/"),
             (false, _) => format!("{path}{}", u.choose(&PATHS)?),
             (true, 0) => u.arbitrary::<&str>()?.to_owned(),
             (true, 1) => format!("{}{}", u.choose(&PATHS)?, u.choose(&PATHS)?),
@@ -220,7 +335,7 @@ impl Request {
                 false => scheme,
             }
             .to_owned(),
-            host: host(grants, u)?,
+            host,
             port: if own_port && u.arbitrary()? { None } else { Some(port) },
             path: misspelt(path, u)?,
         })

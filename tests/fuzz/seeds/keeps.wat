@@ -1,0 +1,27 @@
+;; Keeps something, reads a secret and another check, and says all of it.
+(module
+  (import "shared" "memory" (memory 4))
+  (import "host" "state-get" (func $get (param i32 i32 i32)))
+  (import "host" "state-set" (func $set (param i32 i32 i32 i32 i32)))
+  (import "host" "state-delete" (func $delete (param i32 i32 i32)))
+  (import "host" "secret" (func $secret (param i32 i32 i32)))
+  (import "host" "latest" (func $latest (param i32 i32 i32)))
+  (import "host" "environment" (func $environment (param i32)))
+  (import "host" "stdout" (func $stdout (result i32)))
+  (import "host" "print" (func $print (param i32 i32 i32 i32)))
+  (data (i32.const 8192) "db\00\00\00\00\00\00seen\00\00\00\00other")
+  (func (export "describe") (result i32) i32.const 256)
+  (func (export "run") (param i32 i32 i32 i32) (result i32)
+    (call $get (i32.const 8200) (i32.const 4) (i32.const 512))
+    (call $set (i32.const 8200) (i32.const 4) (i32.const 8192) (i32.const 21) (i32.const 528))
+    (call $delete (i32.const 8208) (i32.const 5) (i32.const 544))
+    (call $latest (i32.const 8192) (i32.const 2) (i32.const 560))
+    (call $environment (i32.const 640))
+    (call $secret (i32.const 8192) (i32.const 2) (i32.const 656))
+    ;; The secret, if there is one, on the log and as the message.
+    (if (i32.eqz (i32.load8_u (i32.const 656)))
+      (then
+        (call $print (call $stdout) (i32.load (i32.const 660)) (i32.load (i32.const 664)) (i32.const 680))
+        (i32.store (i32.const 72) (i32.load (i32.const 660)))
+        (i32.store (i32.const 76) (i32.load (i32.const 664)))))
+    (i32.const 64)))
