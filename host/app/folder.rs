@@ -6,13 +6,14 @@
 //! could leave the folder.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
+use wellcheck_core::config::MAX_SIDECAR;
 use wellcheck_core::id::PluginName;
 use wellcheck_core::units::show_size;
 
@@ -38,6 +39,7 @@ struct Found {
     file_name: String,
     /// `Err` for what is no regular file.
     fingerprint: Result<Fingerprint, String>,
+    /// Of whatever is called `NAME.toml`; reading it says whether it can be used.
     sidecar: Option<Fingerprint>,
 }
 
@@ -115,13 +117,10 @@ impl Listing {
     fn add_sidecar(&mut self, file_name: &str, notes: &mut Vec<String>) {
         let stem = &file_name[..file_name.len() - ".toml".len()];
         let Ok(name) = PluginName::new(stem) else { return };
-        match (self.files.get_mut(&name), fingerprint(&self.dir.join(file_name))) {
-            (None, _) => notes
+        match self.files.get_mut(&name) {
+            None => notes
                 .push(format!("the sidecar `{file_name}` has no plugin `{stem}.wasm` beside it")),
-            (Some(_), Err(why)) => {
-                notes.push(format!("the sidecar `{file_name}` is not used: {why}"))
-            }
-            (Some(found), Ok(fingerprint)) => found.sidecar = Some(fingerprint),
+            Some(found) => found.sidecar = fingerprint_beneath(&self.dir, file_name),
         }
     }
 
@@ -145,6 +144,16 @@ impl Listing {
             .map(|(name, _)| (name, self.dir.join(format!("{name}.toml"))))
     }
 
+    /// Reads the sidecar of a plugin, of at most [`MAX_SIDECAR`] bytes.
+    ///
+    /// # Errors
+    /// In words, and without its content, when it is no regular file beneath the folder, or too
+    /// large, or unreadable, or no text.
+    pub(crate) fn read_sidecar(&self, name: &PluginName) -> Result<String, String> {
+        let bytes = read_beneath(&self.dir, &format!("{name}.toml"), MAX_SIDECAR as u64)?;
+        String::from_utf8(bytes).map_err(|_| "the file is not UTF-8 text".to_owned())
+    }
+
     /// What the configuration depends on: which plugins there are, and their sidecars.
     pub(crate) fn shape(&self) -> Vec<(PluginName, Option<Fingerprint>)> {
         self.files.iter().map(|(name, found)| (name.clone(), found.sidecar)).collect()
@@ -165,23 +174,43 @@ fn fingerprint(path: &Path) -> Result<Fingerprint, String> {
         std::io::ErrorKind::NotFound => "the file is a link that leads nowhere".to_owned(),
         _ => error.to_string(),
     })?;
+    regular(&metadata).map(|()| Fingerprint::of(&metadata))
+}
+
+fn regular(metadata: &Metadata) -> Result<(), String> {
     let kind = metadata.file_type();
-    if kind.is_file() {
-        return Ok(Fingerprint::of(&metadata));
-    }
-    let what = if kind.is_fifo() {
+    let what = if kind.is_file() {
+        return Ok(());
+    } else if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
         "a pipe"
     } else if kind.is_socket() {
         "a socket"
+    } else if kind.is_symlink() {
+        "a link"
     } else {
         "a device"
     };
     Err(format!("the file is {what} (expected a regular file)"))
 }
 
-/// Opens without following anything that leads out of `dir`, and without waiting for a pipe.
-fn open_beneath(dir: &Path, file_name: &str) -> Result<OwnedFd, String> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+/// Of what is there, without looking at anything outside of `dir`: of a link that leads there, of the
+/// link itself. `None` if it is gone.
+fn fingerprint_beneath(dir: &Path, file_name: &str) -> Option<Fingerprint> {
+    let metadata = metadata_beneath(dir, file_name)
+        .or_else(|_| std::fs::symlink_metadata(dir.join(file_name)));
+    metadata.ok().map(|metadata| Fingerprint::of(&metadata))
+}
+
+/// Opens nothing: a device may do something when it is opened.
+fn metadata_beneath(dir: &Path, file_name: &str) -> Result<Metadata, String> {
+    let file = File::from(open_beneath(dir, file_name, OFlags::PATH | OFlags::CLOEXEC)?);
+    file.metadata().map_err(|error| error.to_string())
+}
+
+/// Opens without following anything that leads out of `dir`.
+fn open_beneath(dir: &Path, file_name: &str, flags: OFlags) -> Result<OwnedFd, String> {
     let folder = File::open(dir).map_err(|error| format!("the plugins folder: {error}"))?;
     let open = |flags, resolve| {
         rustix::fs::openat2(folder.as_fd(), file_name, flags, Mode::empty(), resolve)
@@ -190,6 +219,9 @@ fn open_beneath(dir: &Path, file_name: &str) -> Result<OwnedFd, String> {
         Ok(fd) => Ok(fd),
         Err(rustix::io::Errno::XDEV | rustix::io::Errno::LOOP) => {
             Err("the file is a link that leaves the plugins folder".to_owned())
+        }
+        Err(rustix::io::Errno::NOENT) => {
+            Err("the file is gone, or a link that leads nowhere".to_owned())
         }
         // An old kernel, or a sandbox that does not know the call: then no links at all.
         Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {
@@ -201,11 +233,12 @@ fn open_beneath(dir: &Path, file_name: &str) -> Result<OwnedFd, String> {
 }
 
 fn read_beneath(dir: &Path, file_name: &str, limit: u64) -> Result<Vec<u8>, String> {
-    let file = File::from(open_beneath(dir, file_name)?);
+    regular(&metadata_beneath(dir, file_name)?)?;
+    // Something else may have come in its place, perhaps a pipe that nobody writes to.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(open_beneath(dir, file_name, flags)?);
     let metadata = file.metadata().map_err(|error| error.to_string())?;
-    if !metadata.is_file() {
-        return Err("the file is not a regular file".to_owned());
-    }
+    regular(&metadata)?;
     let too_large = |size: u64| {
         format!("the file has {}, more than the limit of {}", show_size(size), show_size(limit))
     };

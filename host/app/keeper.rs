@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{mpsc, oneshot};
 use wellcheck_core::config::tree::Place;
 use wellcheck_core::config::{self, Problem, Problems, Server, Severity, Sources, Token};
@@ -26,7 +27,7 @@ use crate::registry::{Builtin, Registry};
 use crate::scheduler;
 use crate::sources::{Fingerprint, Places, SystemLookup, shown};
 
-/// How often the files are looked at; less often where a look takes long.
+/// How often the files are looked at; less often where a look costs much.
 const LOOK: Duration = Duration::from_millis(400);
 
 /// Looks take at most one part in this many of a core.
@@ -75,6 +76,22 @@ impl Look {
     fn shape(&self) -> Shape {
         (self.files.clone(), self.listing.shape())
     }
+}
+
+/// CPU time of the calling thread so far.
+fn thread_cpu() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+/// What two looks in a row found the same.
+#[derive(Default)]
+struct Still {
+    /// Everything that the configuration depends on.
+    all: bool,
+    /// Everything but the plugins folder.
+    files: bool,
 }
 
 type Shape = (BTreeMap<PathBuf, Option<Fingerprint>>, Vec<(PluginName, Option<Fingerprint>)>);
@@ -242,7 +259,10 @@ impl Keeper {
                     let still = self.look(&mut pause).await;
                     let mut changed = self.look_at_plugins(Quiet::Wait);
                     changed |= before.notes != self.look.listing.notes;
-                    if self.look.shape() != self.read && (still || self.only_plugins_differ()) {
+                    // A sidecar that is written again and again holds up nobody else's change.
+                    let written = still.files && self.look.files != self.read.0;
+                    let settled = still.all || written || self.only_plugins_differ();
+                    if self.look.shape() != self.read && settled {
                         self.reload();
                         changed = true;
                     }
@@ -254,15 +274,19 @@ impl Keeper {
         }
     }
 
-    /// Looks at the disk. Returns whether it is as it was at the last look.
-    async fn look(&mut self, pause: &mut Duration) -> bool {
+    /// Looks at the disk. Returns what is as it was at the last look.
+    async fn look(&mut self, pause: &mut Duration) -> Still {
         let places = self.places.clone();
-        let started = Instant::now();
-        let Ok(look) = tokio::task::spawn_blocking(move || Look::at(&places)).await else {
-            return false;
-        };
-        *pause = LOOK.max(started.elapsed() * LOOK_SHARE);
-        let still = look.shape() == self.look.shape();
+        // By what it costs, not by how long it takes: on a busy machine a look takes long that has to
+        // be had all the same.
+        let look = tokio::task::spawn_blocking(move || {
+            let began = thread_cpu();
+            (Look::at(&places), thread_cpu().saturating_sub(began))
+        });
+        let Ok((look, cost)) = look.await else { return Still::default() };
+        *pause = LOOK.max(cost * LOOK_SHARE);
+        let still =
+            Still { all: look.shape() == self.look.shape(), files: look.files == self.look.files };
         self.look = look;
         still
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use wellcheck_core::backoff::Faults;
 use wellcheck_core::check::{CheckSpec, What};
 use wellcheck_core::grant::Use;
@@ -36,12 +36,18 @@ use crate::clock::Clock;
 use crate::published::Shared;
 use crate::registry::{Entry, Runner, Version};
 
+#[cfg(test)]
+mod tests;
+
 /// Snapshots are published at most this often, but for transitions.
 const PUBLISH: Duration = Duration::from_millis(50);
 
 /// Publishing takes at most one part in this many of a core, so that a hundred thousand checks do
 /// not keep it busy with copying: while there is nothing but outcomes, and when a state changed.
 const PUBLISH_SHARE: [u32; 2] = [100, 20];
+
+/// How much later a plugin runs when there is no room for more of them.
+const CROWDED: Duration = Duration::from_millis(100);
 
 /// A kind that ignores its deadline is cut off this long after it.
 const GRACE: Duration = Duration::from_millis(250);
@@ -79,7 +85,8 @@ struct Slot {
     since: WallTime,
     last: Option<Arc<Last>>,
     answered: bool,
-    running: bool,
+    /// The run that is under way.
+    running: Option<AbortHandle>,
     /// The next due time that counts; others in the queue are left over.
     due: Option<Monotonic>,
     /// What readers see of it.
@@ -95,12 +102,21 @@ pub(crate) struct Scheduler {
     next_id: u64,
     queue: BinaryHeap<Reverse<(Monotonic, u64)>>,
     runs: JoinSet<(u64, Run)>,
-    tasks: HashMap<Id, u64>,
+    tasks: HashMap<Id, Task>,
     /// Most runs at once; the machine's file descriptors bound it.
     most_runs: usize,
+    /// Runs of plugins under way. They may wait for a place, and must leave room for the rest.
+    plugin_runs: usize,
     setup: Arc<Setup>,
     started: WallTime,
     publish: Publish,
+}
+
+/// A run under way.
+struct Task {
+    /// The number of its check.
+    id: u64,
+    is_plugin: bool,
 }
 
 /// When the next snapshot is due.
@@ -145,6 +161,7 @@ impl Scheduler {
             runs: JoinSet::new(),
             tasks: HashMap::new(),
             most_runs,
+            plugin_runs: 0,
             setup: Arc::default(),
             started: clock.now().wall,
             publish: Publish { last: Instant::now(), cost: Duration::ZERO, dirty: None },
@@ -201,10 +218,17 @@ impl Scheduler {
                 return;
             }
             let Some(Reverse((_, id))) = self.queue.pop() else { return };
-            let slot = &mut self.slots[self.index[&id]];
+            let index = self.index[&id];
+            let slot = &mut self.slots[index];
             slot.due = None;
             let Some((checker, _)) = &slot.runner else { continue };
-            slot.running = true;
+            let is_plugin = matches!(slot.spec.what, What::Plugin { .. });
+            if is_plugin && self.plugin_runs >= self.most_runs / 4 * 3 {
+                let later = now.monotonic.after(CROWDED);
+                slot.due = Some(later);
+                self.queue.push(Reverse((later, id)));
+                continue;
+            }
             let checker = Arc::clone(checker);
             let timeout = slot.spec.timing.timeout;
             let context = RunContext {
@@ -214,33 +238,32 @@ impl Scheduler {
             };
             let task =
                 self.runs.spawn(async move { (id, guarded(&*checker, &context, timeout).await) });
-            self.tasks.insert(task.id(), id);
+            self.plugin_runs += usize::from(is_plugin);
+            self.tasks.insert(task.id(), Task { id, is_plugin });
+            self.slots[index].running = Some(task);
         }
     }
 
     fn ended(&mut self, ended: Result<(Id, (u64, Run)), JoinError>) {
+        let task = match &ended {
+            Ok((task, _)) => *task,
+            Err(error) => error.id(),
+        };
+        let Some(task) = self.tasks.remove(&task) else { return };
+        self.plugin_runs -= usize::from(task.is_plugin);
         let (id, run) = match ended {
-            Ok((task, (id, run))) => {
-                self.tasks.remove(&task);
-                (id, run)
-            }
+            Ok((_, ended)) => ended,
+            Err(error) if error.is_cancelled() => return,
             Err(error) => {
-                let Some(id) = self.tasks.remove(&error.id()) else { return };
-                if error.is_cancelled() {
-                    return;
-                }
                 tracing::error!("a run panicked: {error}");
-                let fault = Fault::new(
-                    FaultReason::Internal,
-                    "the run panicked; this is a bug of wellcheck",
-                );
-                (id, faulted(fault, Duration::ZERO))
+                let message = "the run panicked; this is a bug of wellcheck";
+                (task.id, faulted(Fault::new(FaultReason::Internal, message), Duration::ZERO))
             }
         };
         let now = self.clock.now();
         // A check that was removed or changed meanwhile has another number.
         let Some(slot) = self.index.get(&id).map(|index| &mut self.slots[*index]) else { return };
-        slot.running = false;
+        slot.running = None;
         let pause = match slot.held {
             None => slot.pause(&run.outcome, now),
             Some(_) => None,
@@ -265,8 +288,14 @@ impl Scheduler {
         let mut old: HashMap<_, Slot> =
             self.slots.drain(..).map(|slot| (slot.spec.name.clone(), slot)).collect();
         for entry in entries {
-            let kept =
-                old.remove(&entry.spec.name).filter(|slot| slot.spec.what == entry.spec.what);
+            let kept = match old.remove(&entry.spec.name) {
+                Some(slot) if slot.spec.what == entry.spec.what => Some(slot),
+                Some(changed) => {
+                    changed.cancel();
+                    None
+                }
+                None => None,
+            };
             let mut slot = kept.unwrap_or_else(|| {
                 self.next_id += 1;
                 Slot::new(self.next_id, &entry, now)
@@ -276,7 +305,8 @@ impl Scheduler {
             }
             self.slots.push(slot);
         }
-        for name in old.keys() {
+        for (name, slot) in &old {
+            slot.cancel();
             tracing::info!(check = %name, "check removed");
         }
         self.index = self.slots.iter().enumerate().map(|(index, slot)| (slot.id, index)).collect();
@@ -352,9 +382,16 @@ impl Slot {
             since: now.wall,
             last: None,
             answered: false,
-            running: false,
+            running: None,
             due: None,
             state,
+        }
+    }
+
+    /// Ends the run of a check that is no more: nobody waits for it, and none may overlap it.
+    fn cancel(&self) {
+        if let Some(run) = &self.running {
+            run.abort();
         }
     }
 
@@ -396,7 +433,7 @@ impl Slot {
         }
         self.show();
         // A check whose run is under way is queued when that has ended.
-        due.filter(|_| !self.running)
+        due.filter(|_| self.running.is_none())
     }
 
     /// How long a check waits that faults again and again by its plugin's own doing.

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wellcheck_core::config::tree::Place;
-use wellcheck_core::config::{self, Lookup, MAX_FILE, Problem, Problems, SourceFile, Sources};
+use wellcheck_core::config::{
+    self, Lookup, MAX_FILE, Problem, Problems, SourceFile, Sources, Unreadable,
+};
 
 use crate::folder::Listing;
 
@@ -79,7 +81,8 @@ impl Places {
         files
     }
 
-    /// Reads every file. Files that cannot be read are problems; in the plugins folder, notes.
+    /// Reads every file. Files that cannot be read are problems; a sidecar is a matter of its own
+    /// check, and goes with the sources.
     pub(crate) fn read(&self, listing: &Listing) -> (Sources, Vec<Problem>) {
         let mut problems = Problems::default();
         let mut read = |path: &Path| match read_text(path) {
@@ -91,10 +94,15 @@ impl Places {
         };
         let main = self.main.as_deref().and_then(&mut read);
         let included = self.included_files().iter().filter_map(|path| read(path)).collect();
-        let mut sidecars = Vec::new();
-        for (name, path) in listing.sidecars() {
-            sidecars.extend(read(&path).map(|file| (name.clone(), file)));
-        }
+        let sidecars = listing.sidecars().map(|(plugin, path)| {
+            let name = shown(&path);
+            let file = match listing.read_sidecar(plugin) {
+                Ok(text) => Ok(SourceFile { name, text }),
+                Err(why) => Err(Unreadable { name, why }),
+            };
+            (plugin.clone(), file)
+        });
+        let sidecars = sidecars.collect();
         let plugins = listing.names().cloned().collect();
         (Sources { main, included, sidecars, plugins }, problems.sorted())
     }

@@ -16,7 +16,6 @@ mod formats;
 mod grants;
 mod hostile;
 mod http_check;
-mod limits;
 mod main_job;
 mod schedule;
 mod secrets;

@@ -183,12 +183,12 @@ fn a_removed_plugin_takes_its_check_with_it() {
 
 #[test]
 fn a_sidecar_gives_settings_and_interval() {
-    let sidecar = "interval = \"150ms\"\ntitle = \"Echo, echo\"\nsettings = { status = \"warn\", message = \"as the sidecar says\" }\n";
+    let sidecar = "interval = \"1s\"\ntitle = \"Echo, echo\"\nsettings = { status = \"warn\", message = \"as the sidecar says\" }\n";
     let host = host().guest("echo").file("plugins/echo.toml", sidecar).start();
     let check = host.until_state("echo", "warn");
     assert_eq!(check["message"], "as the sidecar says");
     assert_eq!(check["title"], "Echo, echo");
-    assert_eq!(check["timing"]["interval"], "150ms");
+    assert_eq!(check["timing"]["interval"], "1s");
     host.next_run("echo");
     host.write("plugins/echo.toml", "settings = { status = \"fail\", message = \"changed\" }\n");
     assert_eq!(host.until_state("echo", "fail")["timing"]["interval"], "30s");

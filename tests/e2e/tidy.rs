@@ -72,6 +72,11 @@ fn one_crate_names_wasmtime() {
 }
 
 #[test]
+fn one_folder_names_the_database() {
+    assert_eq!(strangers("rusqlite::", "host/app/store/"), Vec::<String>::new());
+}
+
+#[test]
 fn one_module_names_the_server_of_hyper() {
     let mut found = strangers("hyper::server", "host/app/server/listen.rs");
     // Tests of the connector need a server to talk to.

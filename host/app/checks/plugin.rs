@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use wellcheck_core::config::Config;
 use wellcheck_core::grant::Grants;
 use wellcheck_core::limits::RunLimits;
-use wellcheck_core::outcome::Run;
+use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::snapshot::Facts;
-use wellcheck_wasm::{Invocation, PluginRun, Standings, Supplies};
+use wellcheck_wasm::{Invocation, PluginRun, Standings, Supplies, Usage};
 
 use super::{Checker, RunContext};
 use crate::plugins::Loaded;
@@ -89,20 +89,26 @@ impl PluginChecker {
         })
     }
 
-    /// Looks once; what the run wants to keep is not kept.
+    /// Looks once; what the run wants to keep is not kept. Where the check's state may not be taken
+    /// for empty and cannot be read, the plugin does not run, and the run is inconclusive.
     pub(crate) async fn look(&self, context: &RunContext) -> PluginRun {
         let Self { loaded, settings, given, env, supplier } = self;
+        let began = Instant::now();
+        let left = || context.deadline.saturating_duration_since(Instant::now());
         let state = match given.grants.state {
-            0 => Arc::default(),
-            _ => supplier.store.state(&context.check, loaded.plugin.name()).await,
+            0 => Ok(Arc::default()),
+            _ => supplier.store.state(&context.check, loaded.plugin.name(), left()).await,
         };
-        let timeout = context.deadline.saturating_duration_since(Instant::now());
+        let state = match state {
+            Ok(state) => state,
+            Err(why) => return without_state(why, began.elapsed()),
+        };
         let invocation = Invocation {
             check: context.check.clone(),
             settings: Arc::clone(settings),
             grants: Arc::clone(&given.grants),
             limits: Arc::clone(&given.limits),
-            timeout: timeout.max(Duration::from_millis(1)),
+            timeout: left().max(Duration::from_millis(1)),
             failures_in_a_row: context.failures_in_a_row,
             traceparent: None,
             redact: given.redactor.clone(),
@@ -115,6 +121,13 @@ impl PluginChecker {
         };
         loaded.plugin.run(invocation).await
     }
+}
+
+/// A run that ended before the plugin was asked.
+fn without_state(why: String, duration: Duration) -> PluginRun {
+    let outcome = Outcome::Faulted(Fault::new(FaultReason::Inconclusive, why));
+    let run = Run { outcome, duration, log: RunLog::default(), used: Vec::new() };
+    PluginRun { run, used: Usage::default(), state: None }
 }
 
 impl Checker for PluginChecker {

@@ -189,7 +189,9 @@ fn show(Inspected { plugin, compile, load, run, checks }: &Inspected) -> String 
             Ok(run) => format!("{}: {}", run.outcome.status(), run.outcome.message()),
             Err(problems) => format!("its settings do not fit: {}", problems.join("; ")),
         };
-        text += &format!("\ngrants of check `{check}` (one run: {outcome}):\n");
+        text.push_str(
+            &["\ngrants of check `", check.as_str(), "` (one run: ", &outcome, "):\n"].concat(),
+        );
         text += &grants(about, granted, used);
     }
     text += "\nimports:\n";

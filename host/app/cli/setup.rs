@@ -119,15 +119,16 @@ pub(super) fn sandbox(cache: Option<PathBuf>, limits: &Plugins) -> Result<Sandbo
     let sandbox = Sandbox::new(SandboxOptions {
         cache_dir,
         compiler: Compiler::Child { program, args: vec![super::compile::NAME.into()] },
-        // A resolver of its own: its sockets belong to the threads of the plugins.
         load: limits.load.clone(),
         // A check may be given as much, and none is known when a plugin describes itself.
         describe: RunLimits {
+            cpu: limits.load.describe_cpu,
             memory: limits.host.max_memory,
             table_elements: limits.host.max_table_elements,
             ..RunLimits::default()
         },
         host: limits.host.clone(),
+        // A resolver of its own: its sockets belong to the threads of the plugins.
         transport: Arc::new(NetTransport::new(
             Client::new(Resolver::from_system()),
             Tls::default(),

@@ -159,8 +159,8 @@ fn check(app: &App, asked: &Asked<'_>) -> Answer {
 }
 
 fn status(app: &App, _asked: &Asked<'_>) -> Answer {
-    let SlotUse { slots, taken, pooled } = app.sandbox.slots();
-    let host = api::Host { slots, taken, pooled, store: app.store.problem() };
+    let SlotUse { slots, taken, panics, pooled } = app.sandbox.slots();
+    let host = api::Host { slots, taken, panics, pooled, store: app.store.problem() };
     Answer::json_bytes(200, api::status(&app.shared.load().snapshot, &host).into())
 }
 

@@ -3,16 +3,18 @@
 //! Blocking; only the store's thread comes here. What is corrupt is put aside, never deleted; what a
 //! newer version or another program made is left alone.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Statement, TransactionBehavior, params,
+};
 
-use super::memory::Write;
-use super::place::{Identity, Place};
+use super::memory::{Cause, Write};
+use super::place::{self, Identity, Place};
 use super::{FORGOTTEN_AFTER, Kept, Key};
 
 /// Marks a database as ours: `wchk`.
@@ -31,6 +33,10 @@ const CHECKED_SIZE: u64 = 64 << 20;
 /// How old the note of when a state was needed may get, in seconds.
 const NOTED: i64 = 24 * 60 * 60;
 
+/// One check's state.
+const SELECT: &str = "SELECT key, value FROM state JOIN state_owner ON owner = id \
+                      WHERE check_name = ?1 AND plugin = ?2";
+
 /// Why the database cannot be used.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -38,15 +44,36 @@ pub(super) enum Trouble {
     InUse,
     /// It is no database, or a broken one.
     Corrupt(String),
-    /// Anything else; it may pass.
+    /// There is none that is ours to use, and none can be made.
+    Nothing(String),
+    /// Anything else; it may pass, and there may be a database of ours.
     Other(String),
+}
+
+impl Trouble {
+    /// What it means for state that was never read.
+    pub(super) fn cause(&self) -> Cause {
+        match self {
+            Self::InUse => Cause::InUse,
+            Self::Corrupt(_) | Self::Nothing(_) => Cause::Nothing,
+            Self::Other(_) => Cause::Passing,
+        }
+    }
+
+    /// The same, where it is certain that there is nothing of ours.
+    fn with_nothing_there(self) -> Self {
+        match self {
+            Self::Other(why) => Self::Nothing(why),
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::InUse => f.write_str("in use by another process of wellcheck"),
-            Self::Corrupt(why) | Self::Other(why) => f.write_str(why),
+            Self::Corrupt(why) | Self::Nothing(why) | Self::Other(why) => f.write_str(why),
         }
     }
 }
@@ -77,12 +104,15 @@ pub(super) struct Disk {
 impl Disk {
     /// Opens the database, makes it where there is none, and puts it aside where it is corrupt.
     pub(super) fn open(path: &Path, seconds: i64) -> Result<Self, Trouble> {
-        let place = Place::lock(path)?;
-        match connect(&place) {
+        let result = Place::lock(path).and_then(|place| match connect(&place) {
             Ok(connected) => Ok(Self::new(place, connected)),
             Err(Trouble::Corrupt(why)) => Self::anew(place, &why, seconds),
             Err(trouble) => Err(trouble),
-        }
+        });
+        result.map_err(|trouble| match place::is_vacant(path) {
+            true => trouble.with_nothing_there(),
+            false => trouble,
+        })
     }
 
     /// Puts the database aside and makes a new one.
@@ -94,7 +124,7 @@ impl Disk {
 
     fn anew(place: Place, why: &str, seconds: i64) -> Result<Self, Trouble> {
         let aside = place.put_aside(seconds).map_err(|error| {
-            Trouble::Other(format!("it is corrupt ({why}), and cannot be renamed: {error}"))
+            Trouble::Nothing(format!("it is corrupt ({why}), and cannot be renamed: {error}"))
         })?;
         tracing::warn!(
             store = %place.path().display(),
@@ -133,28 +163,25 @@ impl Disk {
         if keys.is_empty() {
             return Ok(());
         }
-        let mut select = self.connection.prepare(
-            "SELECT key, value FROM state JOIN state_owner ON owner = id \
-             WHERE check_name = ?1 AND plugin = ?2",
-        )?;
+        let mut select = self.connection.prepare(SELECT)?;
         for key in keys {
-            let mut state = Kept::new();
-            let mut rows = select.query(params![key.0.as_str(), key.1.as_str()])?;
-            while let Some(row) = rows.next()? {
-                let value = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-                state.insert(row.get(0)?, Bytes::copy_from_slice(value));
-            }
-            drop(rows);
-            found(key, state);
+            found(key, read(&mut select, key)?);
         }
         Ok(())
     }
 
-    /// Writes states, all or none.
-    pub(super) fn save(&mut self, batch: &[Write], seconds: i64) -> Result<(), Trouble> {
+    /// Writes states, all or none, but for those that were made without what is there. Returns what
+    /// is there instead of them.
+    pub(super) fn save(
+        &mut self,
+        batch: &[Write],
+        seconds: i64,
+    ) -> Result<BTreeMap<Key, Kept>, Trouble> {
+        let mut there = BTreeMap::new();
         let transaction =
             self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
+            let mut select = transaction.prepare(SELECT)?;
             let mut note = transaction.prepare(
                 "UPDATE state_owner SET needed = ?3 WHERE check_name = ?1 AND plugin = ?2 \
                  RETURNING id",
@@ -171,9 +198,17 @@ impl Disk {
                  ON CONFLICT (owner, key) DO UPDATE SET value = excluded.value",
             )?;
             let nothing = Kept::new();
-            for Write { key: (check, plugin), state, saved } in batch {
+            for Write { key, state, saved, is_read } in batch {
+                let (check, plugin) = key;
                 let row = params![check.as_str(), plugin.as_str(), seconds];
                 let known: Option<i64> = note.query_row(row, |row| row.get(0)).optional()?;
+                if known.is_some() && !is_read {
+                    let found = read(&mut select, key)?;
+                    if !found.is_empty() {
+                        there.insert(key.clone(), found);
+                        continue;
+                    }
+                }
                 // Where the disk has nothing, what it was believed to have does not count.
                 let (owner, saved) = match (known, saved) {
                     (Some(owner), Some(saved)) => (owner, &**saved),
@@ -193,7 +228,8 @@ impl Disk {
                 }
             }
         }
-        Ok(transaction.commit()?)
+        transaction.commit()?;
+        Ok(there)
     }
 
     /// Notes who is known, and lets go of the state of others after its time.
@@ -234,6 +270,17 @@ impl Disk {
     }
 }
 
+/// What there is of a state, by [`SELECT`].
+fn read(select: &mut Statement<'_>, (check, plugin): &Key) -> rusqlite::Result<Kept> {
+    let mut state = Kept::new();
+    let mut rows = select.query(params![check.as_str(), plugin.as_str()])?;
+    while let Some(row) = rows.next()? {
+        let value = row.get_ref(1)?.as_blob()?;
+        state.insert(row.get(0)?, Bytes::copy_from_slice(value));
+    }
+    Ok(state)
+}
+
 /// Opens the database. Returns which file it is, and whether it is a new one.
 fn connect(place: &Place) -> Result<(Connection, Identity, bool), Trouble> {
     place.prepare()?;
@@ -248,6 +295,15 @@ fn connect(place: &Place) -> Result<(Connection, Identity, bool), Trouble> {
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     let version = version(&connection)?;
+    let identity = set_up(&mut connection, place, version).map_err(|trouble| match version {
+        0 => trouble.with_nothing_there(),
+        _ => trouble,
+    })?;
+    Ok((connection, identity, version == 0))
+}
+
+/// Makes a database of this version ready for use. Returns which file it is.
+fn set_up(connection: &mut Connection, place: &Place, version: usize) -> Result<Identity, Trouble> {
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
@@ -266,8 +322,8 @@ fn connect(place: &Place) -> Result<(Connection, Identity, bool), Trouble> {
             return Err(Trouble::Corrupt(found));
         }
     }
-    migrate(&mut connection, version)?;
-    Ok((connection, identity, version == 0))
+    migrate(connection, version)?;
+    Ok(identity)
 }
 
 /// The number of migrations that the database has seen.
@@ -280,11 +336,11 @@ fn version(connection: &Connection) -> Result<usize, Trouble> {
         return Ok(0);
     }
     if application != APPLICATION_ID {
-        return Err(Trouble::Other("it is the database of another program".to_owned()));
+        return Err(Trouble::Nothing("it is the database of another program".to_owned()));
     }
     match usize::try_from(version) {
         Ok(version) if version <= MIGRATIONS.len() => Ok(version),
-        _ => Err(Trouble::Other(format!(
+        _ => Err(Trouble::Nothing(format!(
             "it was made by a newer wellcheck (its version is {version}, expected at most {})",
             MIGRATIONS.len()
         ))),
@@ -321,7 +377,7 @@ mod tests {
             Arc::new(pairs.iter().map(pair).collect::<Kept>())
         };
         let key = (CheckName::new("a").unwrap(), PluginName::new("p").unwrap());
-        Write { key, state: state(pairs), saved: saved.map(state) }
+        Write { key, state: state(pairs), saved: saved.map(state), is_read: true }
     }
 
     fn load(disk: &Disk) -> Vec<(String, usize)> {
@@ -365,6 +421,22 @@ mod tests {
         let state: &[_] = &[("a", 1), ("b", 2)];
         disk.save(&[write(state, Some(&[("a", 1)]))], 0).unwrap();
         assert_eq!(load(&disk), [("a".to_owned(), 1), ("b".to_owned(), 2)]);
+    }
+
+    #[test]
+    fn what_was_made_without_the_disks_state_does_not_replace_it() {
+        let (_dir, mut disk) = open();
+        let blind = |pairs| Write { is_read: false, ..write(pairs, None) };
+        assert!(disk.save(&[blind(&[("a", 1)])], 0).unwrap().is_empty(), "there was nothing");
+        let there = disk.save(&[blind(&[("b", 2)])], 0).unwrap();
+        assert_eq!(
+            there,
+            BTreeMap::from([(write(&[], None).key, (*write(&[("a", 1)], None).state).clone())])
+        );
+        assert_eq!(load(&disk), [("a".to_owned(), 1)]);
+        disk.save(&[write(&[], None)], 0).unwrap();
+        assert!(disk.save(&[blind(&[("b", 2)])], 0).unwrap().is_empty(), "it was emptied");
+        assert_eq!(load(&disk), [("b".to_owned(), 2)]);
     }
 
     #[test]

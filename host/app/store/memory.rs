@@ -3,6 +3,9 @@
 //! Plain data with rules: it does no I/O and starts nothing. Bounded by the number of checks: one
 //! state for each, and one request.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,13 +37,11 @@ pub(super) struct Memory {
     known: Option<Arc<BTreeSet<Key>>>,
     flushes: Vec<oneshot::Sender<()>>,
     /// Why the disk is not used.
-    condition: Option<String>,
+    condition: Option<Condition>,
     /// Since when the thread has been at what it does.
     busy: Option<Instant>,
     /// Until when one that another process uses is waited for: that process may be about to end.
     grace: Option<Instant>,
-    /// Whether that is why the disk is not used.
-    in_use: bool,
     /// Whether the thread runs.
     pub(super) started: bool,
     /// The handles are gone.
@@ -51,8 +52,34 @@ struct Entry {
     state: Arc<Kept>,
     /// What the disk has, where that is known.
     saved: Option<Arc<Kept>>,
+    /// Whether the disk's was read, or this is the disk's: until then it gives way to the disk's.
+    is_read: bool,
+    /// It gave way, and who asked before that has yet to ask again: what they keep does not count.
+    gave_way: bool,
     /// When it was last kept or known, in seconds since 1970.
     needed: i64,
+}
+
+impl Entry {
+    fn unread(state: Arc<Kept>, seconds: i64) -> Self {
+        Self { state, saved: None, is_read: false, gave_way: false, needed: seconds }
+    }
+}
+
+struct Condition {
+    why: String,
+    cause: Cause,
+}
+
+/// What it means for state that was never read that the disk cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Another process has it, which may be about to end.
+    InUse,
+    /// There may be some, which can be read later.
+    Passing,
+    /// There is none of ours: memory stands in.
+    Nothing,
 }
 
 struct Wanted {
@@ -64,7 +91,9 @@ struct Wanted {
 pub(super) enum Lookup {
     /// This is it.
     Known(Arc<Kept>),
-    /// It is being read: wait, but no longer than this, and [peek](Memory::peek).
+    /// It cannot be read at present; why, in words.
+    Unread(String),
+    /// It is being read: wait, but no longer than this, and take the [answer](Memory::answer).
     Wait(oneshot::Receiver<()>, Instant),
 }
 
@@ -83,6 +112,8 @@ pub(super) struct Write {
     pub(super) state: Arc<Kept>,
     /// What the disk has, where that is known.
     pub(super) saved: Option<Arc<Kept>>,
+    /// Whether it was made with what the disk has; otherwise it gives way to that.
+    pub(super) is_read: bool,
 }
 
 impl Memory {
@@ -99,23 +130,52 @@ impl Memory {
                 self.grace = Some(now + PATIENCE);
             }
             Err(error) => {
-                self.failed(format!("its thread cannot be started: {error}"), false, now);
+                let why = format!("its thread cannot be started: {error}");
+                self.failed(why, Cause::Passing, now);
             }
         }
     }
 
-    /// The state as memory has it.
-    pub(super) fn peek(&self, key: &Key) -> Arc<Kept> {
-        self.entries.get(key).map(|entry| Arc::clone(&entry.state)).unwrap_or_default()
+    /// The state, if memory has the true one, or stands in for the disk.
+    fn known_state(&mut self, key: &Key) -> Option<Arc<Kept>> {
+        let stands_in = !self.has_disk || self.cause() == Some(Cause::Nothing);
+        if let Some(entry) = self.entries.get_mut(key).filter(|entry| entry.is_read || stands_in) {
+            entry.gave_way = false;
+            return Some(Arc::clone(&entry.state));
+        }
+        if !stands_in {
+            return None;
+        }
+        let nothing = Arc::<Kept>::default();
+        if self.has_disk {
+            // Remembers that somebody makes a state without the disk's.
+            self.entries.insert(key.clone(), Entry::unread(Arc::clone(&nothing), 0));
+        }
+        Some(nothing)
+    }
+
+    /// The state after a wait for it, or in words why there is none.
+    pub(super) fn answer(&mut self, key: &Key, now: Instant) -> Result<Arc<Kept>, String> {
+        self.known_state(key).ok_or_else(|| {
+            self.problem(now).unwrap_or_else(|| "the time for it has run out".to_owned())
+        })
+    }
+
+    fn cause(&self) -> Option<Cause> {
+        self.condition.as_ref().map(|condition| condition.cause)
     }
 
     /// The state, or what to wait for.
     pub(super) fn look_up(&mut self, key: &Key, now: Instant) -> Lookup {
-        let grace = self.grace.filter(|until| self.in_use && now < *until);
+        if let Some(state) = self.known_state(key) {
+            return Lookup::Known(state);
+        }
+        let in_use = self.cause() == Some(Cause::InUse);
+        let grace = self.grace.filter(|until| in_use && now < *until);
         let out_of_use = self.condition.is_some() && grace.is_none();
         let hangs = self.busy.is_some_and(|since| now > since + PATIENCE);
-        if !self.has_disk || self.entries.contains_key(key) || out_of_use || hangs {
-            return Lookup::Known(self.peek(key));
+        if let Some(why) = self.problem(now).filter(|_| out_of_use || hangs) {
+            return Lookup::Unread(why);
         }
         let (sender, receiver) = oneshot::channel();
         let wanted = self
@@ -127,16 +187,22 @@ impl Memory {
         Lookup::Wait(receiver, grace.unwrap_or(now + PATIENCE))
     }
 
-    /// Takes over a new state.
+    /// Takes over a new state, unless it was made without what the disk turned out to have.
     pub(super) fn keep(&mut self, key: Key, state: Arc<Kept>, seconds: i64, now: Instant) {
-        // What was to be read has been replaced; its waiters wake by the drop.
-        self.wanted.remove(&key);
+        match self.entries.get_mut(&key) {
+            Some(entry) if entry.gave_way => return,
+            Some(entry) => {
+                entry.state = state;
+                entry.needed = seconds;
+            }
+            None => {
+                self.entries.insert(key.clone(), Entry::unread(state, seconds));
+            }
+        }
         if self.has_disk {
-            self.pending.insert(key.clone());
+            self.pending.insert(key);
             self.pending_since.get_or_insert(now);
         }
-        let saved = self.entries.get_mut(&key).and_then(|entry| entry.saved.take());
-        self.entries.insert(key, Entry { state, saved, needed: seconds });
     }
 
     /// Lets go of what is not known, unless the disk has yet to get it; where there is no disk,
@@ -172,8 +238,8 @@ impl Memory {
 
     /// Why the disk is not used.
     pub(super) fn problem(&self, now: Instant) -> Option<String> {
-        if self.condition.is_some() {
-            return self.condition.clone();
+        if let Some(condition) = &self.condition {
+            return Some(condition.why.clone());
         }
         let late = |since: Instant| now > since + PATIENCE;
         let slow = self.busy.is_some_and(late) || self.wanted.values().any(|w| late(w.since));
@@ -238,16 +304,29 @@ impl Memory {
         self.wanted.keys().take(MOST_STATES).cloned().collect()
     }
 
-    /// The disk has this. A state that was kept meanwhile is newer.
+    /// The disk has this. What was made with it is newer; what was made without it gives way.
     pub(super) fn loaded(&mut self, key: &Key, state: Kept, seconds: i64) {
         let state = Arc::new(state);
-        let entry = self.entries.entry(key.clone()).or_insert_with(|| Entry {
-            state: Arc::clone(&state),
-            saved: None,
-            needed: seconds,
-        });
-        entry.saved = Some(state);
         self.wanted.remove(key);
+        match self.entries.get_mut(key) {
+            None => {
+                let entry = Entry {
+                    saved: Some(Arc::clone(&state)),
+                    is_read: true,
+                    ..Entry::unread(state, seconds)
+                };
+                self.entries.insert(key.clone(), entry);
+            }
+            Some(entry) => {
+                if !entry.is_read && !state.is_empty() {
+                    entry.state = Arc::clone(&state);
+                    entry.gave_way = true;
+                    self.pending.remove(key);
+                }
+                entry.is_read = true;
+                entry.saved = Some(state);
+            }
+        }
     }
 
     /// What is to be written next, in one transaction; empty when there is nothing, or it is not
@@ -261,24 +340,37 @@ impl Memory {
         let mut bytes = 0;
         let mut batch = Vec::new();
         for key in self.pending.iter().take(MOST_STATES) {
-            let Some(Entry { state, saved, .. }) = self.entries.get(key) else { continue };
+            let Some(entry) = self.entries.get(key) else { continue };
+            let Entry { state, saved, is_read, .. } = entry;
             bytes += state.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
             if bytes > MOST_BYTES && !batch.is_empty() {
                 break;
             }
-            batch.push(Write { key: key.clone(), state: Arc::clone(state), saved: saved.clone() });
+            let (key, state) = (key.clone(), Arc::clone(state));
+            batch.push(Write { key, state, saved: saved.clone(), is_read: *is_read });
         }
         batch
     }
 
-    /// The disk has these. `now`: what was kept meanwhile waits from here.
-    pub(super) fn written(&mut self, batch: Vec<Write>, now: Instant) {
+    /// The disk has these now, but for what it `found` it has instead. `now`: what was kept meanwhile
+    /// waits from here.
+    pub(super) fn written(
+        &mut self,
+        batch: Vec<Write>,
+        mut found: BTreeMap<Key, Kept>,
+        seconds: i64,
+        now: Instant,
+    ) {
         for Write { key, state, .. } in batch {
-            if let Some(entry) = self.entries.get_mut(&key) {
+            if let Some(found) = found.remove(&key) {
+                self.loaded(&key, found, seconds);
+            } else if let Some(entry) = self.entries.get_mut(&key) {
                 if Arc::ptr_eq(&entry.state, &state) {
                     self.pending.remove(&key);
                 }
+                entry.is_read = true;
                 entry.saved = Some(state);
+                self.wanted.remove(&key);
             }
         }
         self.pending_since = (!self.pending.is_empty()).then_some(now);
@@ -287,7 +379,6 @@ impl Memory {
     /// The thread is done with what it began, and the disk is well. Returns whether it was not.
     pub(super) fn succeeded(&mut self) -> bool {
         self.busy = None;
-        self.in_use = false;
         if self.pending.is_empty() {
             self.pending_since = None;
             self.flushes.clear();
@@ -296,16 +387,15 @@ impl Memory {
     }
 
     /// The disk cannot be used: nobody waits for it any longer, but at the start for another
-    /// process (`in_use`) to let go of it. Returns whether that is news.
-    pub(super) fn failed(&mut self, why: String, in_use: bool, now: Instant) -> bool {
+    /// process to let go of it. Returns whether that is news.
+    pub(super) fn failed(&mut self, why: String, cause: Cause, now: Instant) -> bool {
         self.busy = None;
-        self.in_use = in_use;
         self.flushes.clear();
-        if !(in_use && self.grace.is_some_and(|until| now < until)) {
+        if !(cause == Cause::InUse && self.grace.is_some_and(|until| now < until)) {
             self.wanted.values_mut().for_each(|wanted| wanted.waiters.clear());
         }
-        let news = self.condition.as_ref() != Some(&why);
-        self.condition = Some(why);
+        let news = self.condition.as_ref().is_none_or(|condition| condition.why != why);
+        self.condition = Some(Condition { why, cause });
         news
     }
 }
@@ -315,146 +405,5 @@ impl Memory {
     /// How many states wait for the disk.
     pub(super) fn waiting(&self) -> usize {
         self.pending.len()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use wellcheck_core::id::{CheckName, PluginName};
-
-    use super::*;
-
-    fn key(name: &str) -> Key {
-        (CheckName::new(name).unwrap(), PluginName::new("p").unwrap())
-    }
-
-    fn state(value: &'static str) -> Arc<Kept> {
-        Arc::new(Kept::from([("k".to_owned(), Bytes::from_static(value.as_bytes()))]))
-    }
-
-    fn running(now: Instant) -> Memory {
-        let mut memory = Memory::new(true);
-        memory.started(Ok(()), now);
-        memory
-    }
-
-    fn waits(memory: &mut Memory, name: &str, now: Instant) -> bool {
-        matches!(memory.look_up(&key(name), now), Lookup::Wait(..))
-    }
-
-    #[test]
-    fn a_change_of_condition_is_news_once() {
-        let now = Instant::now();
-        let mut memory = running(now);
-        assert!(!memory.succeeded());
-        assert!(memory.failed("full".to_owned(), false, now));
-        assert!(!memory.failed("full".to_owned(), false, now));
-        assert!(memory.failed("gone".to_owned(), false, now));
-        assert!(memory.succeeded());
-        assert!(!memory.succeeded());
-    }
-
-    #[test]
-    fn a_disk_that_hangs_is_waited_for_once() {
-        let now = Instant::now();
-        let mut memory = running(now);
-        assert!(waits(&mut memory, "a", now));
-        memory.begin(now);
-        assert_eq!(memory.problem(now + PATIENCE), None);
-        let later = now + PATIENCE + Duration::from_millis(1);
-        assert_eq!(memory.problem(later).as_deref(), Some("the disk takes longer than 2 s"));
-        assert!(!waits(&mut memory, "b", later));
-        memory.succeeded();
-        memory.loaded(&key("a"), Kept::new(), 0);
-        assert_eq!(memory.problem(later), None);
-        assert!(waits(&mut memory, "b", later));
-    }
-
-    #[test]
-    fn a_failed_disk_is_not_waited_for_unless_its_user_may_be_about_to_end() {
-        let now = Instant::now();
-        let mut memory = running(now);
-        memory.failed("full".to_owned(), false, now);
-        assert!(!waits(&mut memory, "a", now));
-        memory.failed("in use".to_owned(), true, now);
-        assert!(waits(&mut memory, "a", now));
-        assert!(!waits(&mut memory, "a", now + PATIENCE));
-    }
-
-    #[test]
-    fn requests_of_those_who_gave_up_do_not_pile_up() {
-        let now = Instant::now();
-        let mut memory = running(now);
-        for _ in 0..100 {
-            assert!(waits(&mut memory, "a", now));
-        }
-        assert_eq!(memory.wanted.len(), 1);
-        assert_eq!(memory.wanted[&key("a")].waiters.len(), 1);
-    }
-
-    #[test]
-    fn what_is_kept_during_a_write_is_written_next() {
-        let now = Instant::now();
-        let mut memory = running(now);
-        memory.keep(key("a"), state("1"), 0, now);
-        assert!(memory.next_writes(Extent::Batch, now).is_empty(), "others may join");
-        let batch = memory.next_writes(Extent::Batch, now + GATHER);
-        memory.keep(key("a"), state("2"), 0, now + GATHER);
-        memory.written(batch, now + GATHER);
-        let next = memory.next_writes(Extent::Everything, now + GATHER);
-        assert_eq!(next[0].saved, Some(state("1")));
-        assert_eq!(next[0].state, state("2"));
-        memory.written(next, now + GATHER);
-        assert_eq!(memory.waiting(), 0);
-        assert_eq!(memory.due(None, now), None);
-    }
-
-    #[test]
-    fn a_late_read_does_not_undo_what_was_kept() {
-        let now = Instant::now();
-        let mut memory = running(now);
-        assert!(waits(&mut memory, "a", now));
-        memory.keep(key("a"), state("new"), 0, now);
-        memory.loaded(&key("a"), (*state("old")).clone(), 0);
-        assert_eq!(memory.peek(&key("a")), state("new"));
-    }
-
-    #[test]
-    fn transactions_are_bounded() {
-        let now = Instant::now();
-        let mut memory = running(now);
-        let large = Arc::new(Kept::from([("k".to_owned(), Bytes::from(vec![0; MOST_BYTES / 2]))]));
-        for name in ["a", "b", "c"] {
-            memory.keep(key(name), Arc::clone(&large), 0, now);
-        }
-        assert_eq!(memory.next_writes(Extent::Everything, now).len(), 1);
-        for n in 0..2 * MOST_STATES {
-            memory.keep(key(&format!("{n}")), state("1"), 0, now);
-        }
-        assert_eq!(memory.next_writes(Extent::Everything, now).len(), MOST_STATES);
-    }
-
-    #[test]
-    fn memory_lets_go_of_what_is_not_known() {
-        let now = Instant::now();
-        let known = BTreeSet::from([key("known")]);
-        let mut with_disk = running(now);
-        let mut without = Memory::new(false);
-        for memory in [&mut with_disk, &mut without] {
-            memory.keep(key("known"), state("1"), 0, now);
-            memory.keep(key("other"), state("1"), 0, now);
-        }
-        with_disk.forget(&known, 1);
-        assert_eq!(with_disk.waiting(), 2, "the disk gets it all the same");
-        let batch = with_disk.next_writes(Extent::Everything, now);
-        with_disk.written(batch, now);
-        with_disk.forget(&known, 1);
-        assert_eq!(with_disk.entries.len(), 1);
-
-        without.forget(&known, FORGOTTEN_AFTER - 1);
-        assert_eq!(without.entries.len(), 2);
-        without.forget(&known, FORGOTTEN_AFTER);
-        assert_eq!(without.entries.len(), 1);
     }
 }

@@ -8,8 +8,13 @@
 //! queues but the newest state of each check.
 //!
 //! A disk that is full, read-only, gone, slow, or in use by another process is a
-//! [problem](Store::problem) to show. Checks go on, with what memory has, and what they keep is
-//! written when the disk is back.
+//! [problem](Store::problem) to show. Checks whose state was read before go on, with what memory
+//! has, and what they keep is written when the disk is back.
+//!
+//! State that may be on disk and was never read is an error, so that no run begins with a wrong one;
+//! memory stands in only where nothing of ours can be lost: there is no file, and none can be made,
+//! or the file is another program's, another user's, or a newer wellcheck's. And whatever was kept
+//! without such a read gives way to what the disk turns out to have.
 //!
 //! This folder is the only one that names rusqlite.
 
@@ -73,25 +78,39 @@ impl Store {
 
     /// What `check` kept with `plugin`; empty when it never kept anything.
     ///
-    /// Read from disk once, then from memory. A disk that cannot be read, or takes longer than 2 s,
-    /// gives what memory has, and a [problem](Self::problem). Needs a tokio runtime with time.
-    pub(crate) async fn state(&self, check: &CheckName, plugin: &PluginName) -> Arc<Kept> {
+    /// Read from disk once, then from memory. Waits for the disk at most `within`, and never longer
+    /// than 2 s. Needs a tokio runtime with time.
+    ///
+    /// # Errors
+    /// One line for a person, when the disk may have state and it was never read: nobody knows then
+    /// what the check kept, and a run must not begin.
+    pub(crate) async fn state(
+        &self,
+        check: &CheckName,
+        plugin: &PluginName,
+        within: Duration,
+    ) -> Result<Arc<Kept>, String> {
         let key = (check.clone(), plugin.clone());
-        let lookup = self.change(|memory| memory.look_up(&key, Instant::now()));
-        match lookup {
-            Lookup::Known(state) => state,
+        let now = Instant::now();
+        let lookup = self.change(|memory| memory.look_up(&key, now));
+        let answer = match lookup {
+            Lookup::Known(state) => Ok(state),
+            Lookup::Unread(why) => Err(why),
             Lookup::Wait(loaded, until) => {
+                let until = until.min(now + within.min(PATIENCE));
                 // However the wait ends, memory has what there is.
                 let _ = tokio::time::timeout_at(until.into(), loaded).await;
-                self.0.0.lock().peek(&key)
+                self.0.0.lock().answer(&key, Instant::now())
             }
-        }
+        };
+        answer.map_err(|why| format!("the check's state cannot be read from the store: {why}"))
     }
 
     /// Replaces everything that `check` keeps with `plugin`: in memory at once, on disk within
     /// moments. The disk has the old state or the new one, never a mix. Never waits.
     ///
-    /// Of several states that the disk has not seen yet it gets the newest.
+    /// Of several states that the disk has not seen yet it gets the newest. One that was made
+    /// without the disk's is dropped where the disk turns out to have some.
     pub(crate) fn keep(&self, check: &CheckName, plugin: &PluginName, state: Arc<Kept>) {
         let seconds = self.0.0.seconds();
         let key = (check.clone(), plugin.clone());

@@ -44,7 +44,7 @@ impl Place {
     /// Makes the folder where there is none, and takes the lock.
     pub(super) fn lock(path: &Path) -> Result<Self, Trouble> {
         let name = path.file_name().ok_or_else(|| {
-            Trouble::Other("its path names no file (expected FOLDER/NAME)".to_owned())
+            Trouble::Nothing("its path names no file (expected FOLDER/NAME)".to_owned())
         })?;
         let folder = path.parent().filter(|parent| *parent != Path::new(""));
         let folder = folder.unwrap_or(Path::new("."));
@@ -94,9 +94,7 @@ impl Place {
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let path = with_suffix(&self.path, suffix);
             match fs::symlink_metadata(&path) {
-                Ok(metadata) => check_file(&path, &metadata).map_err(|why| {
-                    Trouble::Other(format!("the file `{}` {why}", path.display()))
-                })?,
+                Ok(metadata) => check_file(&path, &metadata)?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound && !suffix.is_empty() => {}
                 Err(error) => return Err(Trouble::Other(error.to_string())),
             }
@@ -132,6 +130,12 @@ impl Place {
     }
 }
 
+/// Whether it is certain that there is no file of that name.
+pub(super) fn is_vacant(path: &Path) -> bool {
+    let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
+    fs::symlink_metadata(path).is_err_and(|error| absent.contains(&error.kind()))
+}
+
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
@@ -146,22 +150,28 @@ fn if_there(result: io::Result<()>) -> io::Result<()> {
     }
 }
 
-/// Whether only we can have written the file.
-fn check_file(path: &Path, metadata: &Metadata) -> Result<(), String> {
+/// Whether only we can have written the file; one that others can is none of ours.
+fn check_file(path: &Path, metadata: &Metadata) -> Result<(), Trouble> {
+    let named = |why: &str| format!("the file `{}` {why}", path.display());
+    let not_ours = |why: &str| Err(Trouble::Nothing(named(why)));
     if !metadata.is_file() {
-        return Err("is no regular file".to_owned());
+        return not_ours("is no regular file");
     }
     let us = rustix::process::geteuid().as_raw();
     if metadata.uid() != us {
-        return Err(format!("belongs to the user {} (expected {us}, as we run)", metadata.uid()));
+        let owner = metadata.uid();
+        return not_ours(&format!("belongs to the user {owner} (expected {us}, as we run)"));
     }
     let mode = metadata.mode() & 0o777;
     if mode & 0o002 != 0 || (mode & 0o020 != 0 && !is_our_group(metadata.gid())) {
-        return Err(format!("can be written by others (its mode is {mode:o}, expected 600)"));
+        let why = format!("can be written by others (its mode is {mode:o}, expected 600)");
+        return not_ours(&why);
     }
     if mode & 0o020 != 0 {
         // A volume that Kubernetes mounts with `fsGroup` has every file so, at each start.
-        fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(|e| e.to_string())?;
+        fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(|error| {
+            Trouble::Other(named(&format!("cannot be made ours alone: {error}")))
+        })?;
     }
     Ok(())
 }

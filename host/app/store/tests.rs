@@ -1,6 +1,7 @@
 //! The store as the rest of the program sees it: files, processes and failures around it.
 
 mod processes;
+mod unread;
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions, Permissions};
@@ -45,6 +46,7 @@ fn open(path: &Path) -> Store {
 /// What most tests do: with checks of the plugin `p`, and in few words.
 trait Short {
     async fn get(&self, name: &str) -> Arc<Kept>;
+    async fn refused(&self, name: &str) -> String;
     fn put(&self, name: &str, pairs: &[(&str, &str)]);
     async fn written(&self);
     async fn until(&self, what: &str, done: impl Fn(Option<&str>) -> bool);
@@ -52,7 +54,11 @@ trait Short {
 
 impl Short for Store {
     async fn get(&self, name: &str) -> Arc<Kept> {
-        self.state(&check(name), &plugin("p")).await
+        self.state(&check(name), &plugin("p"), LONG).await.expect("a state")
+    }
+
+    async fn refused(&self, name: &str) -> String {
+        self.state(&check(name), &plugin("p"), LONG).await.expect_err("no state")
     }
 
     fn put(&self, name: &str, pairs: &[(&str, &str)]) {
@@ -136,10 +142,12 @@ async fn state_is_written_without_being_asked_to() {
     drop(store);
     let reader = open(&path);
     let end = Instant::now() + LONG;
-    while reader.get("a").await.len() != 2 {
+    let found = async || reader.state(&check("a"), &plugin("p"), LONG).await;
+    while found().await.is_err() {
         assert!(Instant::now() < end);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    assert_eq!(reader.get("a").await.len(), 2);
 }
 
 #[tokio::test]
@@ -150,17 +158,17 @@ async fn state_is_never_shared_between_checks_or_plugins() {
     store.keep(&a, &p, state(&[("k", "ap")]));
     store.keep(&a, &q, state(&[("k", "aq")]));
     for _ in 0..2 {
-        assert_eq!(store.state(&a, &p).await, state(&[("k", "ap")]));
-        assert_eq!(store.state(&a, &q).await, state(&[("k", "aq")]));
-        assert!(store.state(&b, &p).await.is_empty());
-        assert!(store.state(&b, &q).await.is_empty());
+        assert_eq!(store.state(&a, &p, LONG).await, Ok(state(&[("k", "ap")])));
+        assert_eq!(store.state(&a, &q, LONG).await, Ok(state(&[("k", "aq")])));
+        assert_eq!(store.state(&b, &p, LONG).await, Ok(state(&[])));
+        assert_eq!(store.state(&b, &q, LONG).await, Ok(state(&[])));
         store.written().await;
     }
     close(store, &path).await;
     let store = open(&path);
-    assert_eq!(store.state(&a, &q).await, state(&[("k", "aq")]));
-    assert_eq!(store.state(&a, &p).await, state(&[("k", "ap")]));
-    assert!(store.state(&b, &p).await.is_empty());
+    assert_eq!(store.state(&a, &q, LONG).await, Ok(state(&[("k", "aq")])));
+    assert_eq!(store.state(&a, &p, LONG).await, Ok(state(&[("k", "ap")])));
+    assert_eq!(store.state(&b, &p, LONG).await, Ok(state(&[])));
 }
 
 #[tokio::test]
@@ -337,7 +345,7 @@ async fn a_newer_or_foreign_database_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_second_user_works_in_memory_until_the_first_is_gone() {
+async fn a_second_user_has_no_state_until_the_first_is_gone() {
     let (_dir, path) = folder();
     let first = open(&path);
     first.put("a", &[("by", "first")]);
@@ -349,13 +357,23 @@ async fn a_second_user_works_in_memory_until_the_first_is_gone() {
     second.until("locked out", |problem| problem.is_some()).await;
     let problem = second.problem().expect("a problem");
     assert!(problem.contains("in use by another process"), "{problem}");
-    assert_eq!(second.get("a").await, state(&[("by", "second")]));
-    assert!(second.get("b").await.is_empty());
+    for name in ["a", "b", "c"] {
+        let why = second.refused(name).await;
+        assert!(why.contains("in use by another process"), "{why}");
+    }
+    second.put("c", &[("by", "second")]);
     drop(first);
     second.until("recovered", |problem| problem.is_none()).await;
-    assert_eq!(second.get("b").await, state(&[("by", "first")]));
+    // What was kept without a read counts only where there was nothing.
+    for (name, by) in [("a", "first"), ("b", "first"), ("c", "second")] {
+        assert_eq!(second.get(name).await, state(&[("by", by)]), "{name}");
+    }
+    second.put("a", &[("by", "both")]);
     close(second, &path).await;
-    assert_eq!(open(&path).get("a").await, state(&[("by", "second")]));
+    let third = open(&path);
+    for (name, by) in [("a", "both"), ("b", "first"), ("c", "second")] {
+        assert_eq!(third.get(name).await, state(&[("by", by)]), "{name}");
+    }
 }
 
 #[tokio::test]
@@ -490,12 +508,12 @@ async fn ten_thousand_checks_start_at_once() {
         .iter()
         .map(|name| {
             let (store, name, p) = (store.clone(), name.clone(), p.clone());
-            tokio::spawn(async move { (store.state(&name, &p).await, name) })
+            tokio::spawn(async move { (store.state(&name, &p, LONG).await, name) })
         })
         .collect();
     for read in reads {
         let (found, name) = read.await.expect("no panic");
-        assert_eq!(found, state(&[("name", name.as_str())]));
+        assert_eq!(found, Ok(state(&[("name", name.as_str())])));
     }
     assert_eq!(store.problem(), None);
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::disk::{Disk, Trouble};
-use super::memory::{Extent, Memory};
+use super::memory::{Cause, Extent, Memory};
 use super::place::Identity;
 
 /// First pause after a failure; each further failure doubles it.
@@ -135,8 +135,16 @@ impl Worker {
             if batch.is_empty() {
                 break;
             }
-            disk.save(&batch, shared.seconds())?;
-            shared.lock().written(batch, Instant::now());
+            let found = disk.save(&batch, shared.seconds())?;
+            if !found.is_empty() {
+                tracing::warn!(
+                    store = %self.path.display(),
+                    checks = found.len(),
+                    "the store has state that could not be read before; it replaces what was kept \
+                     meanwhile"
+                );
+            }
+            shared.lock().written(batch, found, shared.seconds(), Instant::now());
             if extent == Extent::Batch {
                 break;
             }
@@ -173,9 +181,8 @@ impl Worker {
             _ => FIRST_PAUSE,
         };
         self.failure = Some(Failure { at: now, pause, stands: true });
-        let in_use = matches!(trouble, Trouble::InUse);
         let mut memory = self.shared.lock();
-        let news = memory.failed(trouble.to_string(), in_use, now);
+        let news = memory.failed(trouble.to_string(), trouble.cause(), now);
         let stop = memory.stop;
         drop(memory);
         if news {
@@ -195,7 +202,7 @@ impl Drop for End {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let why = "its thread has ended by a bug; a restart brings it back".to_owned();
-            self.0.lock().failed(why, false, Instant::now());
+            self.0.lock().failed(why, Cause::Passing, Instant::now());
         }
     }
 }

@@ -40,8 +40,8 @@ impl Faults {
     }
 }
 
-/// Whether the plugin itself is why there is no answer. A plugin that says so in time, one that is
-/// not there, and settings that do not fit are not.
+/// Whether the plugin itself is why there is no answer. One that is not there, settings that do not
+/// fit, a host without room and a plugin that finds the answer inconclusive do not count.
 pub fn is_own_fault(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Answered(_) => false,

@@ -89,7 +89,7 @@ pub struct RunLimits {
     pub concurrent_requests: u32,
     /// Bytes of one HTTP body, of a request or of a response. 1 MiB.
     pub body_bytes: usize,
-    /// Sockets made, TCP connections and UDP peers, counted together. 16.
+    /// Sockets made; likewise connections and UDP peers, and names looked up. 16.
     pub connections: u32,
     /// Bytes that are kept of what the guest prints. 64 KiB.
     pub log_bytes: usize,
@@ -150,6 +150,8 @@ pub struct LoadLimits {
     pub compile_memory: u64,
     /// Bytes of the settings schema. 64 KiB.
     pub schema_bytes: usize,
+    /// CPU time of `describe`. 250 ms.
+    pub describe_cpu: Duration,
     /// Wall time of `describe`. 5 s.
     pub describe_time: Duration,
 }
@@ -162,6 +164,7 @@ impl Default for LoadLimits {
             compile_wall: Duration::from_mins(2),
             compile_memory: 2048 * MIB as u64,
             schema_bytes: 64 * KIB,
+            describe_cpu: Duration::from_millis(250),
             describe_time: Duration::from_secs(5),
         }
     }
@@ -171,7 +174,7 @@ impl Default for LoadLimits {
 /// a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostLimits {
-    /// Runs at once; further ones wait for a place within their timeout. 256.
+    /// Runs at once; further ones wait for a place, 5 seconds at most. 256.
     pub slots: u32,
     /// Largest memory of any run, in bytes: what [`RunLimits::memory`] may be at most. 256 MiB.
     pub max_memory: usize,
@@ -260,7 +263,7 @@ pub const RUN_LIMITS: &[Limit<RunLimits>] = &[
     limit!("body-bytes", Size, KIB_64, 256 * MIB_64, "\"1MiB\"", "\"8MiB\"", body_bytes: from_usize, to_usize,
         "Bytes of one HTTP body, of a request or of a response, 1 KiB to 256 MiB. A larger one is cut off, and the run faults with reason `limit`."),
     limit!("connections", Number, 0, 10_000, "16", "50", connections: u64::from, to_u32,
-        "Sockets that a run makes, and peers that its UDP sockets talk to, 0 to 10000. One more is refused, and the run faults with reason `limit`."),
+        "Sockets that a run makes, connections and UDP peers, and names that it looks up, 0 to 10000 of each. One more is refused, and the run faults with reason `limit`."),
     limit!("log-bytes", Size, 0, 16 * MIB_64, "\"64KiB\"", "\"16KiB\"", log_bytes: from_usize, to_usize,
         "Bytes that are kept of what a run prints, 0 B to 16 MiB. The rest is dropped, counted and flagged."),
     limit!("log-lines", Number, 0, 1_000_000, "1000", "100", log_lines: from_usize, to_usize,
@@ -285,6 +288,8 @@ pub const LOAD_LIMITS: &[Limit<LoadLimits>] = &[
         "Address space of the process that compiles, 256 MiB to 64 GiB. A file that needs more is not loaded."),
     limit!("schema-bytes", Size, KIB_64, 16 * MIB_64, "\"64KiB\"", "\"256KiB\"", schema_bytes: from_usize, to_usize,
         "Bytes of a plugin's settings schema, 1 KiB to 16 MiB. A file with a larger one is not loaded."),
+    limit!("describe-cpu", Duration, 1, HOUR, "\"250ms\"", "\"1s\"", describe_cpu: to_ms, Duration::from_millis,
+        "CPU time that a plugin gets to describe itself, 1ms to 1h. A file that needs more is not loaded."),
     limit!("describe-time", Duration, 10, 5 * 60 * SECOND, "\"5s\"", "\"10s\"", describe_time: to_ms, Duration::from_millis,
         "Wall time that a plugin gets to describe itself, 10ms to 5m. A file that needs more is not loaded."),
 ];
@@ -292,7 +297,7 @@ pub const LOAD_LIMITS: &[Limit<LoadLimits>] = &[
 /// The limits of the host: `[plugins.limits]` too.
 pub const HOST_LIMITS: &[Limit<HostLimits>] = &[
     limit!("slots", Number, 1, 10_000, "256", "64", slots: u64::from, to_u32,
-        "Runs of plugins at once, 1 to 10000; further ones wait for a place within their timeout. Changing it takes a restart."),
+        "Runs of plugins at once, 1 to 10000; further ones wait for a place, 5 seconds at most, and then fault with reason `busy`. Changing it takes a restart."),
     limit!("max-memory", Size, MIB_64, 4 * GIB_64, "\"256MiB\"", "\"512MiB\"", max_memory: from_usize, to_usize,
         "The most that `memory` of any check may be, 1 MiB to 4 GiB. Changing it takes a restart."),
     limit!("max-table-elements", Number, 100, 10_000_000, "20000", "50000", max_table_elements: from_usize, to_usize,

@@ -220,6 +220,8 @@ reasons! {
         Timeout = "timeout",
         /// The run hit a limit: memory, handles, bytes, ...
         Limit = "limit",
+        /// The host had no room for the run, which says nothing about the check.
+        Busy = "busy",
         /// The run asked for something that no grant names.
         Denied = "denied",
         /// The answer does not keep to the contract.

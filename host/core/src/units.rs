@@ -63,6 +63,15 @@ pub fn show_duration(duration: Duration) -> String {
     parts.concat()
 }
 
+/// Writes a size so that [`parse_size`] reads it back: `512 B`, `64 KiB`, `1500 B`.
+pub fn exact_size(bytes: u64) -> String {
+    let units = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    match units.iter().find(|(_, factor)| bytes >= *factor && bytes.is_multiple_of(*factor)) {
+        Some((unit, factor)) => format!("{} {unit}", bytes / factor),
+        None => format!("{bytes} B"),
+    }
+}
+
 /// Writes a size with a binary unit and at most one decimal: `512 B`, `1.5 MiB`.
 pub fn show_size(bytes: u64) -> String {
     let units = [("GiB", 1u64 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
@@ -123,6 +132,12 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(parse_size(text), expected, "{text}");
+        }
+        for (bytes, text) in
+            [(1500, "1500 B"), (64 << 10, "64 KiB"), (0, "0 B"), (3 << 30, "3 GiB")]
+        {
+            assert_eq!(exact_size(bytes), text);
+            assert_eq!(parse_size(text), Some(bytes));
         }
         assert_eq!(show_size(512), "512 B");
         assert_eq!(show_size(1_572_864), "1.5 MiB");

@@ -55,9 +55,10 @@ pub(crate) fn of_error(
     refused: Option<Refused>,
     limits: &RunLimits,
     redact: &Redactor,
+    call: Call<'_>,
 ) -> Fault {
     if shared.cpu.exhausted.load(Ordering::Relaxed) {
-        return cpu(limits);
+        return cpu(limits, call);
     }
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return Fault::new(FaultReason::Trap, format!("called exit with code {code}"));
@@ -84,7 +85,7 @@ pub(crate) fn of_error(
         Some(_) => None,
     };
     let message = said.unwrap_or(match trap {
-        Some(Trap::StackOverflow) => "call stack exhausted".to_owned(),
+        Some(Trap::StackOverflow) => "call stack exhausted (limit `stack`)".to_owned(),
         Some(Trap::UnreachableCodeReached) => "reached `unreachable`".to_owned(),
         _ => root,
     });
@@ -123,9 +124,14 @@ fn handles(limits: &RunLimits) -> String {
     format!("limit of {} open handles reached (limit `handles`)", limits.handles)
 }
 
-fn cpu(limits: &RunLimits) -> Fault {
+fn cpu(limits: &RunLimits, call: Call<'_>) -> Fault {
     let budget = limits.cpu;
-    Fault::new(FaultReason::Timeout, format!("CPU budget of {budget:?} used up (limit `cpu`)"))
+    let limit = match call {
+        Call::Describe => "describe-cpu",
+        Call::Run { .. } => "cpu",
+    };
+    let message = format!("CPU budget of {budget:?} used up (limit `{limit}`)");
+    Fault::new(FaultReason::Timeout, message)
 }
 
 /// The run was still under way when its wall time was over.
@@ -142,11 +148,11 @@ pub(crate) fn of_wall_time(timeout: Duration, call: Call<'_>) -> Fault {
 /// No place was free until the wall time was over.
 pub(crate) fn of_full_house(slots: usize) -> Fault {
     let message = format!("all {slots} places for runs of plugins are taken (limit `slots`)");
-    Fault::new(FaultReason::Limit, message)
+    Fault::new(FaultReason::Busy, message)
 }
 
 /// A defect of ours, or the end of the process.
-pub(crate) fn of_join(error: JoinError) -> Fault {
+pub(crate) fn of_join(error: JoinError, redact: &Redactor) -> Fault {
     if !error.is_panic() {
         return Fault::new(FaultReason::Internal, "the host is shutting down");
     }
@@ -154,6 +160,7 @@ pub(crate) fn of_join(error: JoinError) -> Fault {
     let said = (panic.downcast_ref::<&str>().copied())
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
+    let said = &*redact.apply(said);
     tracing::error!("a run of a plugin made the host panic: {}", text::cleaned(said, 1024));
     let said = text::cleaned(said, 512);
     Fault::new(FaultReason::Internal, format!("the host panicked during the run: {said}"))

@@ -12,6 +12,8 @@ use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 use wellcheck_core::grant::{Denial, GrantKind, Grants, Use};
+use wellcheck_core::limits::RunLimits;
+use wellcheck_core::redact::Redactor;
 
 use crate::import::checks::ChecksView;
 use crate::import::context::{ContextView, RunContext};
@@ -92,13 +94,15 @@ pub(crate) struct RunShared {
     pub(crate) requests: AtomicU32,
     pub(crate) requests_open: AtomicU32,
     pub(crate) bytes: AtomicU64,
-    /// Sockets made.
+    /// Sockets made, and names looked up.
     pub(crate) sockets: AtomicU32,
+    pub(crate) lookups: AtomicU32,
     refusals: Mutex<Refusals>,
     network: Mutex<NetworkSeen>,
     used: Mutex<BTreeSet<Use>>,
     flags: Mutex<Vec<String>>,
     log: Mutex<LogBuffer>,
+    redact: Redactor,
 }
 
 /// What the sockets of a run have seen.
@@ -118,12 +122,18 @@ struct Refusals {
 }
 
 impl RunShared {
-    pub(crate) fn new(log_bytes: usize, log_lines: usize) -> Self {
-        Self { log: Mutex::new(LogBuffer::new(log_bytes, log_lines)), ..Self::default() }
+    /// `redact` takes secrets out of everything that is remembered.
+    pub(crate) fn new(limits: &RunLimits, redact: Redactor) -> Self {
+        let log = Mutex::new(LogBuffer::new(limits.log_bytes, limits.log_lines));
+        Self { log, redact, ..Self::default() }
     }
 
     /// Remembers that the guest was denied something.
-    pub(crate) fn deny(&self, denial: Denial) {
+    pub(crate) fn deny(&self, mut denial: Denial) {
+        self.redact.apply_to(&mut denial.asked);
+        if let Some(allow) = &mut denial.allow {
+            self.redact.apply_to(allow);
+        }
         self.remember(denial.kind, &denial.asked, true);
         lock(&self.refusals).denial.get_or_insert(denial);
     }
@@ -136,7 +146,8 @@ impl RunShared {
     fn remember(&self, kind: GrantKind, value: &str, denied: bool) {
         let mut used = lock(&self.used);
         if used.len() < MAX_REMEMBERED {
-            used.insert(Use { kind, value: text::cleaned(value, MAX_TEXT), denied });
+            let value = text::cleaned(&self.redact.apply(value), MAX_TEXT);
+            used.insert(Use { kind, value, denied });
         }
     }
 
@@ -146,7 +157,8 @@ impl RunShared {
     }
 
     /// Remembers what the host changed or left out, for whoever looks at the run.
-    pub(crate) fn flag(&self, flag: String) {
+    pub(crate) fn flag(&self, mut flag: String) {
+        self.redact.apply_to(&mut flag);
         let mut flags = lock(&self.flags);
         if flags.len() < MAX_REMEMBERED && !flags.contains(&flag) {
             flags.push(flag);
@@ -185,6 +197,11 @@ impl RunShared {
         network.connections += 1;
         network.peers.extend(peer);
         true
+    }
+
+    /// Takes secrets out of texts.
+    pub(crate) fn redact(&self) -> &Redactor {
+        &self.redact
     }
 
     /// Remembers that the guest ran into a limit that it may not have noticed as such.

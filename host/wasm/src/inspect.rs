@@ -158,7 +158,7 @@ pub enum NotAPlugin {
         why: String,
     },
     /// It wants more memory than any run gets.
-    #[error("it declares a memory of {declared} MiB (at most {limit} MiB)")]
+    #[error("it declares a memory of {declared} MiB (at most {limit} MiB: limit `max-memory`)")]
     Memory {
         /// What it begins with, in MiB.
         declared: u64,
@@ -166,7 +166,9 @@ pub enum NotAPlugin {
         limit: u64,
     },
     /// It wants a larger table than any run gets.
-    #[error("it declares a table of {declared} elements (at most {limit})")]
+    #[error(
+        "it declares a table of {declared} elements (at most {limit}: limit `max-table-elements`)"
+    )]
     Table {
         /// What it begins with.
         declared: u64,

@@ -71,7 +71,7 @@ pub(crate) fn bounded_store(engine: &Engine, parts: RunParts) -> Store<HostState
         .envs(&supplies.env);
     sockets.configure(&mut wasi);
     if let Some(folders) = &folders {
-        files::offer(&mut wasi, &grants.dirs, folders);
+        files::offer(&mut wasi, &grants.dirs, folders, &shared);
     }
     let wasi = wasi.build();
     let mut http_context = WasiHttpCtx::new();

@@ -310,5 +310,11 @@ fn map(sandbox: &Inner, code: &[u8]) -> Result<Component, String> {
     // SAFETY: the only callers are `compiled`, with what our own compiler just wrote, and `cached`,
     // with bytes in memory whose keyed hash was verified. No file is read again after that.
     let component = unsafe { Component::deserialize(&sandbox.engine, code) };
-    component.map_err(|error| text::cleaned(&format!("{error:#}"), 1024))
+    component.map_err(|error| {
+        let mut why = text::cleaned(&format!("{error:#}"), 1024);
+        if why.contains("core module instances") {
+            why.push_str(" (limit `instances`)");
+        }
+        why
+    })
 }

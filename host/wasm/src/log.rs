@@ -84,6 +84,14 @@ impl LogBuffer {
         }
     }
 
+    /// What is to be said of output that was left out.
+    pub(crate) fn flag(&self) -> Option<String> {
+        let left_out = self.left_out;
+        (left_out > 0).then(|| {
+            format!("{left_out} bytes of output left out (limits `log-bytes`, `log-lines`)")
+        })
+    }
+
     /// The lines as they are shown, with a last one that says what is missing.
     pub(crate) fn finish(&mut self, redact: &Redactor) -> Vec<String> {
         self.close();

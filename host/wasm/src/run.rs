@@ -33,6 +33,9 @@ use crate::plugin::Plugin;
 use crate::report;
 use crate::sandbox::Inner;
 
+/// Longest wait for a place among the runs of plugins.
+const PLACE_WAIT: Duration = Duration::from_secs(5);
+
 /// What to check, and what the run may use.
 #[derive(Debug, Clone)]
 pub struct Invocation {
@@ -125,12 +128,13 @@ pub(crate) async fn run(plugin: &Plugin, invocation: Invocation) -> PluginRun {
     let began = Instant::now();
     let sandbox = &plugin.parts().sandbox;
     let timeout = invocation.timeout;
-    let place = match timeout_at(began + timeout, sandbox.place()).await {
+    let place = match timeout_at(began + timeout.min(PLACE_WAIT), sandbox.place()).await {
         Ok(place) => place,
         Err(_elapsed) => return ended(fault::of_full_house(sandbox.slots()), began),
     };
 
     let theirs = plugin.clone();
+    let redact = invocation.redact.clone();
     let task = sandbox.runtime().spawn(async move {
         let _place = place;
         let parts = theirs.parts();
@@ -171,7 +175,12 @@ pub(crate) async fn run(plugin: &Plugin, invocation: Invocation) -> PluginRun {
         let run = Run { outcome, duration: began.elapsed(), log, used: uses };
         PluginRun { run, used, state }
     });
-    AbortOnDrop(task).await.unwrap_or_else(|error| ended(fault::of_join(error), began))
+    AbortOnDrop(task).await.unwrap_or_else(|error| {
+        if error.is_panic() {
+            sandbox.panics.fetch_add(1, Ordering::Relaxed);
+        }
+        ended(fault::of_join(error, &redact), began)
+    })
 }
 
 fn ended(fault: Fault, began: Instant) -> PluginRun {
@@ -194,7 +203,7 @@ pub(crate) async fn execute(
     let Limits { grants, limits, began, timeout, failures_in_a_row, traceparent, redact, supplies } =
         bounds;
     let deadline = began + timeout;
-    let shared = Arc::new(RunShared::new(limits.log_bytes, limits.log_lines));
+    let shared = Arc::new(RunShared::new(&limits, redact.clone()));
     let _live = sandbox.ticker.enter();
     // WASI does not say what of these is really used.
     for (name, _) in &*supplies.env {
@@ -204,12 +213,14 @@ pub(crate) async fn execute(
         shared.used(GrantKind::Dirs, &format!("{} (offered)", dir.guest));
     }
 
+    let gate = match call {
+        Call::Run { check, .. } if !grants.dirs.is_empty() => Some(sandbox.gates.of(check)),
+        _ => None,
+    };
     let work = async {
-        let folders = match call {
-            Call::Run { check, .. } if !grants.dirs.is_empty() => {
-                Some(files::open(&grants.dirs, sandbox.gates.of(check)).await?)
-            }
-            _ => None,
+        let folders = match gate.clone() {
+            Some(gate) => Some(files::open(&grants.dirs, gate?).await?),
+            None => None,
         };
         let parts = RunParts {
             shared: Arc::clone(&shared),
@@ -233,23 +244,29 @@ pub(crate) async fn execute(
             }
             Err(error) => {
                 let refused = store.data().limiter.refused();
-                Err(fault::of_error(&error, &shared, refused, &limits, &redact))
+                Err(fault::of_error(&error, &shared, refused, &limits, &redact, call))
             }
         }
     };
     let ended = {
         let metered = pin!(shared.cpu.metered(work));
-        match timeout_at(deadline, metered).await {
+        let ended = match &gate {
+            Some(Ok(gate)) => timeout_at(deadline, gate.within(metered)).await,
+            _ => timeout_at(deadline, metered).await,
+        };
+        match ended {
             Ok(answer) => answer,
-            Err(_elapsed) => Err(fault::of_wall_time(timeout, call)),
+            Err(_elapsed) => {
+                if let Some(Ok(gate)) = &gate {
+                    gate.cut_off();
+                }
+                Err(fault::of_wall_time(timeout, call))
+            }
         }
     };
     // What the host refused explains what came after it, whatever the guest makes of it.
     let ended = match fault::of_refusal(&shared) {
-        Some(mut fault) => {
-            redact.apply_to(&mut fault.message);
-            Err(fault)
-        }
+        Some(fault) => Err(fault),
         None => ended,
     };
     let (answer, state) = match ended {
@@ -262,6 +279,9 @@ pub(crate) async fn execute(
         requests: shared.requests.load(Ordering::Relaxed),
         bytes: shared.bytes.load(Ordering::Relaxed),
     };
+    if let Some(flag) = shared.log().flag() {
+        shared.flag(flag);
+    }
     let lines = shared.log().finish(&redact);
     Done { answer, log: RunLog { lines, flags: shared.flags() }, uses: shared.uses(), used, state }
 }

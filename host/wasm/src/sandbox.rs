@@ -3,8 +3,9 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use rustix::process::setpriority_process;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::Engine;
@@ -23,12 +24,12 @@ use crate::plugin::Plugin;
 use crate::run::AbortOnDrop;
 use crate::transport::{NoTransport, Transport};
 
-/// How much less urgent the threads of plugins are than everything else, as `nice` has it.
-const NICENESS: i32 = 5;
-
 /// Compilers at once: each uses every processor there is and much memory, but a small plugin should
 /// not wait for a big one.
 const COMPILERS: usize = 2;
+
+/// How often threads for files that nobody needs any more are looked for.
+const PRUNE: Duration = Duration::from_secs(30);
 
 /// What a sandbox is made of. [`SandboxOptions::default`] compiles in this process, keeps no
 /// compiled code, and reaches nothing.
@@ -107,6 +108,8 @@ pub(crate) struct Inner {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) pool: PoolSize,
     pub(crate) gates: Gates,
+    /// Runs in which the host panicked.
+    pub(crate) panics: AtomicU64,
     allocator: Allocator,
     notes: Vec<String>,
     places: Arc<Semaphore>,
@@ -121,6 +124,8 @@ pub struct SlotUse {
     pub slots: usize,
     /// Runs under way.
     pub taken: usize,
+    /// Runs so far in which the host panicked: each is a defect of ours.
+    pub panics: u64,
     /// Instances, memories, tables and stacks that are in use; only the pooling allocator knows.
     pub pooled: Option<[u64; 4]>,
 }
@@ -158,21 +163,14 @@ impl Sandbox {
         let runtime = Builder::new_multi_thread()
             .worker_threads(workers)
             .thread_name("plugin")
-            // A folder that hangs keeps a thread until it answers; see `import/files.rs`.
-            .max_blocking_threads(256)
+            .max_blocking_threads(16)
             // Timers and sockets are looked at between any two slices of guests.
             .event_interval(1)
-            .on_thread_start(|| {
-                // On Linux, of the calling thread alone. Without it, plugins are as urgent as
-                // the rest.
-                if let Err(error) = setpriority_process(None, NICENESS) {
-                    tracing::debug!("the priority of a plugin thread stays: {error}");
-                }
-            })
+            .on_thread_start(engine::lower_priority)
             .enable_all()
             .build()
             .map_err(StartError::Threads)?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             engine,
             linker,
             ticker,
@@ -184,11 +182,21 @@ impl Sandbox {
             transport,
             pool,
             gates: Gates::default(),
+            panics: AtomicU64::new(0),
             allocator,
             notes,
             places: Arc::new(Semaphore::new(pool.slots as usize)),
             runtime: Some(runtime),
-        })))
+        });
+        let weak = Arc::downgrade(&inner);
+        inner.runtime().spawn(async move {
+            loop {
+                tokio::time::sleep(PRUNE).await;
+                let Some(inner) = weak.upgrade() else { return };
+                inner.gates.prune();
+            }
+        });
+        Ok(Self(inner))
     }
 
     /// Makes a plugin of a file's bytes: looks at it, compiles it or takes compiled code from the
@@ -231,7 +239,8 @@ impl Sandbox {
                 count(pool.stacks()),
             ]
         });
-        SlotUse { slots, taken: slots - self.0.places.available_permits(), pooled }
+        let taken = slots - self.0.places.available_permits();
+        SlotUse { slots, taken, panics: self.0.panics.load(Ordering::Relaxed), pooled }
     }
 }
 

@@ -98,7 +98,7 @@ impl Schema {
             .map(Self)
             .map_err(|error| SchemaError::Invalid {
                 at: text::cleaned(error.instance_path().as_str(), 200),
-                why: text::cleaned(&error.to_string(), 400),
+                why: invalid(&error),
             })
     }
 
@@ -116,6 +116,17 @@ impl Schema {
             problems.sort();
         }
         if problems.is_empty() { Ok(()) } else { Err(problems) }
+    }
+}
+
+/// The validator says the same of a pattern that is none and of one that is too large.
+fn invalid(error: &ValidationError<'_>) -> String {
+    match error.kind() {
+        ValidationErrorKind::Format { format } if format == "regex" => format!(
+            "the pattern is no regular expression, or takes more than {} once compiled",
+            text::bytes(PATTERN_BYTES)
+        ),
+        _ => text::cleaned(&error.to_string(), 400),
     }
 }
 

@@ -23,6 +23,7 @@ mod http_new;
 mod memory;
 mod plugin;
 mod scheduled;
+mod soak;
 mod start;
 
 use std::cell::Cell;
@@ -38,6 +39,9 @@ use crate::table::Line;
 
 /// Longest that a row may take; something hangs then.
 const ROW_LIMIT: Duration = Duration::from_mins(3);
+
+/// What is no row: it takes minutes and runs by itself.
+const SOAK: &str = "soak";
 
 /// What the rows share.
 struct Bench {
@@ -75,9 +79,13 @@ const ROWS: &[(&str, Row)] = &[
 /// Measures wellcheck beside bare baselines.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Rows to run; all of them without any
+    /// Rows to run, all of them without any; or `soak` alone, which is none of them
     #[arg(value_name = "ROW")]
     rows: Vec<String>,
+    /// How long the soak goes on, in seconds
+    #[arg(long, value_name = "N", env = "WELLCHECK_SOAK_SECONDS", default_value_t = soak::SECONDS,
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
@@ -115,7 +123,11 @@ fn main() -> ExitCode {
 }
 
 fn measure_rows(args: Args) -> Result<()> {
-    let known: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
+    let soaks = args.rows.iter().any(|name| name == SOAK);
+    if soaks && args.rows.len() > 1 {
+        bail!("`{SOAK}` runs alone (it is no row: it takes minutes, and has a table of its own)");
+    }
+    let known: Vec<&str> = ROWS.iter().map(|(name, _)| *name).chain([SOAK]).collect();
     if let Some(unknown) = args.rows.iter().find(|name| !known.contains(&name.as_str())) {
         bail!("unknown row `{unknown}` (known rows: {})", known.join(", "));
     }
@@ -142,6 +154,9 @@ fn measure_rows(args: Args) -> Result<()> {
         .enable_all()
         .build()
         .context("starting a runtime")?;
+    if soaks {
+        return runtime.block_on(soak::run(&bench, args.seconds, args.json));
+    }
     let mut lines = Vec::new();
     for (name, row) in ROWS {
         if !args.rows.is_empty() && !args.rows.iter().any(|wanted| wanted == name) {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::beside::guest;
-use super::compute::gives_its_memory_back;
+use super::compute::{PATIENT, gives_its_memory_back};
 use super::shown;
 use super::table::{self, Expect, row};
 use crate::support::host::Host;
@@ -29,7 +29,7 @@ fn shown_numbers(host: &Host, check: &str) -> Vec<String> {
 
 #[test]
 fn case_10_a_huge_message_is_refused() {
-    let guest = guest("big-result").run();
+    let guest = guest("big-result").timing(PATIENT).limits("cpu = \"2s\"").run();
     guest.faults("limit", ONE_CALL);
     gives_its_memory_back(&guest.host);
 }
@@ -163,7 +163,7 @@ const CHURN: &str =
 #[test]
 fn case_18_ever_new_names_end_at_the_limit_of_the_checks_life() {
     for settings in ["", "labels = true"] {
-        let host = guest("name-churn").settings(settings).timing("interval = \"100ms\"").start();
+        let host = guest("name-churn").settings(settings).timing("interval = \"200ms\"").start();
         // Four runs of sixty are kept whole.
         let mut kept = 0;
         let mut last = Value::Null;
@@ -195,7 +195,7 @@ fn case_18_names_that_are_known_stay() {
     let host = guest("many-observations")
         .settings("count = 10")
         .limits("observation-names = 10")
-        .timing("interval = \"50ms\"")
+        .timing("interval = \"200ms\"")
         .start();
     for _ in 0..5 {
         let check = host.next_run("guest");

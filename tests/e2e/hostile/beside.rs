@@ -84,7 +84,7 @@ impl Setup {
         let config = format!(
             "[[check]]\nname = \"guest\"\nplugin = \"{plugin}\"\n{timing}settings = {{ {settings} }}\n\
              [check.grants]\n{grants}\n[check.limits]\n{limits}\n\
-             [[check]]\nname = \"steady\"\nplugin = \"minimal\"\ninterval = \"100ms\"\n{rest}"
+             [[check]]\nname = \"steady\"\nplugin = \"minimal\"\ninterval = \"250ms\"\n{rest}"
         );
         builder.config(&config).start()
     }
@@ -114,6 +114,7 @@ impl Setup {
     }
 
     /// A guest that cannot be loaded: its check is held and says why, the others go on.
+    #[expect(clippy::wrong_self_convention, reason = "what it sees, like all that it asserts")]
     #[track_caller]
     pub(super) fn is_refused(self, says: &str) -> Host {
         let host = self.start();

@@ -10,8 +10,8 @@ use crate::support::guests;
 use crate::support::host::{Host, host};
 use crate::support::wait::until;
 
-/// For guests that use up their CPU budget: a busy machine takes its time to give it to them.
-const PATIENT: &str = "interval = \"3s\"\ntimeout = \"3s\"";
+/// For guests that need much CPU: a busy machine takes its time to give it to them.
+pub(super) const PATIENT: &str = "interval = \"3s\"\ntimeout = \"3s\"";
 
 #[test]
 fn case_01_a_loop_ends_at_the_cpu_budget() {
@@ -25,7 +25,7 @@ fn case_01_a_loop_ends_at_the_cpu_budget() {
 
 #[test]
 fn case_01_it_ends_whatever_it_loops_over() {
-    let budget = Expect::Fault("timeout", "CPU budget of 50ms used up (limit `cpu`)");
+    let budget = "CPU budget of 50ms used up (limit `cpu`)";
     let rows = [
         ("flood-calls", "call = \"context\""),
         ("flood-calls", "call = \"clock\""),
@@ -34,8 +34,7 @@ fn case_01_it_ends_whatever_it_loops_over() {
     ];
     let rows: Vec<_> = (rows.into_iter())
         .map(|(plugin, settings)| {
-            let Expect::Fault(reason, says) = budget else { unreachable!("see above") };
-            row(plugin, settings, Expect::Fault(reason, says)).limit("cpu = \"50ms\"")
+            row(plugin, settings, Expect::Fault("timeout", budget)).limit("cpu = \"50ms\"")
         })
         .collect();
     table::all("", &rows);
@@ -43,7 +42,7 @@ fn case_01_it_ends_whatever_it_loops_over() {
 
 #[test]
 fn case_02_a_loop_in_the_start_section_ends_at_the_cpu_budget() {
-    guest("spin-at-start").is_refused("CPU budget of 250ms used up (limit `cpu`)");
+    guest("spin-at-start").is_refused("CPU budget of 250ms used up (limit `describe-cpu`)");
 }
 
 #[test]
@@ -74,9 +73,8 @@ fn case_04_many_that_loop_at_once_delay_nobody() {
         .to_owned();
     for n in 0..MANY {
         builder = builder.plugin(&format!("spin-{n}"), &spin);
-        config += &format!(
-            "[[check]]\nname = \"spin-{n}\"\nplugin = \"spin-{n}\"\ninterval = \"20s\"\ntimeout = \"20s\"\n"
-        );
+        let check = format!("[[check]]\nname = \"spin-{n}\"\nplugin = \"spin-{n}\"\n");
+        config.extend([check.as_str(), "interval = \"20s\"\ntimeout = \"20s\"\n"]);
     }
     let host = builder.config(&config).start();
     host.until_run("steady");
@@ -128,7 +126,7 @@ fn mib(host: &Host, name: &str) -> f64 {
 /// What a run took is given back after it, and the next runs need no more than it.
 #[track_caller]
 pub(super) fn gives_its_memory_back(host: &Host) {
-    for _ in 0..3 {
+    for _ in 0..2 {
         host.next_run("guest");
     }
     let resident = until("the memory is given back between two runs", || {
@@ -150,14 +148,15 @@ fn case_05_memory_ends_at_its_limit_and_comes_back() {
 
 #[test]
 fn case_05_a_guest_without_memory_says_why() {
-    let eaten = guest("eat-memory").limits("cpu = \"900ms\"").run();
+    let eaten = guest("eat-memory").timing(PATIENT).limits("cpu = \"2s\"").run();
     eaten.faults("limit", "memory limit of 64 MiB reached (limit `memory`)");
     gives_its_memory_back(&eaten.host);
 }
 
 #[test]
 fn case_06_too_much_declared_memory_is_refused() {
-    let host = guest("huge-memory").is_refused("it declares a memory of 2048 MiB (at most 256 MiB");
+    let host = guest("huge-memory")
+        .is_refused("it declares a memory of 2048 MiB (at most 256 MiB: limit `max-memory`)");
     assert!(mib(&host, "VmHWM") < 512.0, "{} MiB", mib(&host, "VmHWM"));
 }
 
@@ -168,7 +167,13 @@ fn case_07_many_memories_tables_and_instances_are_refused() {
         &[
             row("many-memories", "", Expect::Refused("101 Wasm linear memories")),
             row("many-tables", "", Expect::Refused("20 tables")),
-            row("many-instances", "", Expect::Refused("901 core module instances")),
+            row(
+                "many-instances",
+                "",
+                Expect::Refused(
+                    "which exceeds the configured maximum of 200 in the pooling allocator (limit `instances`)",
+                ),
+            ),
         ],
     );
 }
@@ -194,7 +199,7 @@ fn case_08_a_table_ends_at_its_limit() {
 #[test]
 fn case_09_deep_recursion_is_a_trap() {
     let guest = guest("deep-recursion").run();
-    guest.faults("trap", "call stack exhausted");
+    guest.faults("trap", "call stack exhausted (limit `stack`)");
     let message = guest.check["message"].as_str().expect("a text");
     assert!(message.len() < 200, "{message}");
 }
@@ -263,11 +268,11 @@ fn between(from: &Value, to: &Value) -> Option<i64> {
 #[test]
 fn a_check_that_faults_again_and_again_runs_less_often_until_its_plugin_is_replaced() {
     let host = host()
-        .config("[[check]]\nname = \"guest\"\nplugin = \"trap\"\ninterval = \"100ms\"\n")
+        .config("[[check]]\nname = \"guest\"\nplugin = \"trap\"\ninterval = \"200ms\"\n")
         .guest("trap")
         .start();
     let mut seen: Vec<(u64, Value)> = Vec::new();
-    let last = until("eight faults in a row", || {
+    let last = until("seven faults in a row", || {
         let check = host.check("guest");
         let Some(faults) = check["backoff"]["faults"].as_u64() else {
             return Err(check.to_string());
@@ -275,13 +280,13 @@ fn a_check_that_faults_again_and_again_runs_less_often_until_its_plugin_is_repla
         if seen.last().is_none_or(|(last, _)| *last < faults) {
             seen.push((faults, check.clone()));
         }
-        if faults >= 8 { Ok(check) } else { Err(check.to_string()) }
+        if faults >= 7 { Ok(check) } else { Err(check.to_string()) }
     });
     assert!(seen[0].0 >= 5, "not before the fifth fault: {}", seen[0].1);
     for (faults, check) in &seen {
         let pause = between(&check["last_run"], &check["backoff"]["until"]).expect("two times");
-        assert_eq!(pause, 100 << (faults - 4), "{check}");
-        assert_eq!((&check["state"], &check["reason"]), (&"unknown".into(), &"trap".into()));
+        assert_eq!(pause, 200 << (faults - 4), "{check}");
+        assert_eq!(check["state"], "unknown", "{check}");
     }
     for pair in seen.windows(2) {
         let (before, after) = (&pair[0].1, &pair[1].1);
@@ -308,8 +313,8 @@ fn a_check_that_faults_again_and_again_runs_less_often_until_its_plugin_is_repla
 fn an_answer_ends_a_row_of_faults() {
     // Faults that the plugin itself reports are answers of its own kind: no reason to back off.
     let settings = "fault = \"inconclusive\", message = \"cannot say\"";
-    let host = guest("echo").settings(settings).timing("interval = \"50ms\"").start();
-    for _ in 0..8 {
+    let host = guest("echo").settings(settings).timing("interval = \"200ms\"").start();
+    for _ in 0..6 {
         let check = host.next_run("guest");
         assert_eq!(check["reason"], "inconclusive", "{check}");
         assert!(check["backoff"].is_null(), "{check}");

@@ -14,6 +14,8 @@
 //! | `ambient.rs` | the process around it, and what is left between runs (33, 34, 40, 42, 45, 46, 50) |
 //! | `loading.rs` | files that are no good plugin, the cache (37 to 39, 41, 47, 49) |
 //! | `folder.rs` | the plugins folder (36, 43) |
+//! | `sidecars.rs` | sidecars that cannot be read, or ask for too much |
+//! | `versions.rs` | a new version that wants more than is granted |
 
 mod ambient;
 mod answers;
@@ -24,7 +26,9 @@ mod loading;
 mod network;
 mod output;
 mod shown;
+mod sidecars;
 mod table;
+mod versions;
 mod waiting;
 
 use std::path::PathBuf;
@@ -54,7 +58,7 @@ fn every_case_has_a_test() {
 
 #[test]
 fn every_guest_is_built_and_used() {
-    let sources = sources();
+    let sources = sources() + include_str!("../secrets.rs");
     for folder in ["src/bin", "core", "wat"] {
         let dir: PathBuf = root().join("tests/guests").join(folder);
         for file in std::fs::read_dir(&dir).expect("the guests").flatten() {

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::beside::guest;
+use super::compute::PATIENT;
 use super::shown;
 use super::table::{self, Expect, row};
 use crate::support::host::Host;
@@ -28,7 +29,7 @@ fn is_cut(check: &Value, lines: usize, bytes: usize) {
 
 #[test]
 fn case_19_a_flood_of_lines_is_cut_and_costs_the_cpu_budget() {
-    let guest = guest("flood-logs").timing("interval = \"3s\"\ntimeout = \"3s\"").run();
+    let guest = guest("flood-logs").timing(PATIENT).run();
     guest.faults("timeout", "CPU budget of 250ms used up (limit `cpu`)");
     is_cut(&guest.check, 1000, 64 << 10);
     assert!(guest.host.log().len() < 64 << 10, "the log of the host is not flooded");

@@ -83,14 +83,15 @@ pub(super) fn all(rest: &str, rows: &[Row]) -> Host {
     let mut config = rest.to_owned();
     for (n, Row { plugin, settings, grants, limits, .. }) in rows.iter().enumerate() {
         builder = builder.guest(plugin);
-        config += &format!(
+        let check = format!(
             "\n[[check]]\nname = \"row-{n}\"\nplugin = \"{plugin}\"\ninterval = \"30s\"\n\
              timeout = \"30s\"\nsettings = {{ {settings} }}\n\
              [check.grants]\n{grants}\n[check.limits]\n{limits}\n"
         );
+        config.push_str(&check);
     }
     let host = builder.config(&config).start();
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for (n, row) in rows.iter().enumerate() {
         let check = host.until(&format!("row-{n}"), "run or refused", |check| {
             check["outcome"].is_object() || check["reason"] == "load"
@@ -99,10 +100,10 @@ pub(super) fn all(rest: &str, rows: &[Row]) -> Host {
             let Row { plugin, settings, limits, .. } = row;
             let (message, outcome) = (&check["message"], check["outcome"].to_string());
             let outcome: String = outcome.chars().take(600).collect();
-            wrong += &format!("\n{plugin} {{ {settings} }} {limits}: {message} {outcome}");
+            wrong.push(format!("{plugin} {{ {settings} }} {limits}: {message} {outcome}"));
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     idle(&host);
     host
 }

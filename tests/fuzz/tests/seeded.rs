@@ -60,8 +60,8 @@ fn seeded(name: &str, most: usize, expected: &[&str]) {
     let target = target(name);
     let mut ended = BTreeMap::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(name);
-    let mut kept: Vec<_> =
-        std::fs::read_dir(&folder).expect("readable").map(|entry| entry.unwrap().path()).collect();
+    let entries = std::fs::read_dir(&folder).expect("readable");
+    let mut kept: Vec<_> = entries.map(|entry| entry.expect("readable").path()).collect();
     kept.sort();
     assert!(!kept.is_empty(), "nothing is kept in {}", folder.display());
     for path in kept {
@@ -89,6 +89,27 @@ fn components_are_loaded_and_run() {
     let ends =
         ["answered", "fault: trap", "fault: denied", "refused: validate", "refused: compile"];
     seeded("load_and_run", 600, &ends);
+}
+
+#[test]
+fn the_plugins_to_begin_with_end_as_they_should() {
+    // How a component is made, and with which grants; then the number of the seed.
+    const NOTHING: u8 = 1;
+    const INSIDE: u8 = 133;
+    for (how, seed, expected) in [
+        (NOTHING, 0, "answered"),
+        (NOTHING, 1, "fault: inconclusive"),
+        (NOTHING, 2, "answered"),
+        (NOTHING, 3, "answered"),
+        (NOTHING, 4, "fault: denied"),
+        (NOTHING, 5, "answered"),
+        (NOTHING, 6, "fault: denied"),
+        (INSIDE, 6, "answered"),
+        (INSIDE, 7, "fault: denied"),
+    ] {
+        let ended = (target("load_and_run").body)(&[how, seed, 0]);
+        assert_eq!(ended.to_string(), expected, "seed {seed}");
+    }
 }
 
 #[test]

@@ -9,11 +9,11 @@ use std::time::Duration;
 use super::{Kept, LONG, Short, check, close, folder, integrity, open, plugin, state};
 
 /// Tells a test that it is the child process, and where.
-const CHILD: &str = "WELLCHECK_TEST_STORE";
+pub(super) const CHILD: &str = "WELLCHECK_TEST_STORE";
 
-/// This test's binary once more, with the one test `name`, as the child.
-fn child(name: &str, path: &Path) -> Child {
-    let module = module_path!().split_once("::").expect("a module of the crate").1;
+/// This test's binary once more, with the one test `name` of the module at `module`, as the child.
+pub(super) fn child(module: &str, name: &str, path: &Path) -> Child {
+    let module = module.split_once("::").expect("a module of the crate").1;
     let program = std::env::current_exe().expect("this program");
     // A write beyond the limit of a file's size is to fail, not to end the process.
     Command::new("sh")
@@ -56,7 +56,8 @@ async fn a_process_that_is_killed_leaves_whole_states() {
     }
     let (_dir, path) = folder();
     for round in 0..6 {
-        let mut process = child("a_process_that_is_killed_leaves_whole_states", &path);
+        let mut process =
+            child(module_path!(), "a_process_that_is_killed_leaves_whole_states", &path);
         let mut lines = BufReader::new(process.stdout.take().expect("piped")).lines();
         let mut flushed = 0;
         for line in lines.by_ref() {
@@ -70,7 +71,7 @@ async fn a_process_that_is_killed_leaves_whole_states() {
         assert!(flushed > 0, "the child has ended");
         let store = open(&path);
         if round == 0 {
-            assert!(store.get("a").await.is_empty());
+            assert!(store.refused("a").await.contains("in use by another process"));
             assert!(store.problem().expect("a problem").contains("in use by another process"));
         }
         process.kill().expect("it runs");
@@ -90,7 +91,8 @@ async fn writes_that_fail_are_made_good_when_there_is_room() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Some(path) = std::env::var_os(CHILD).map(PathBuf::from) else {
         let (_dir, path) = folder();
-        let process = child("writes_that_fail_are_made_good_when_there_is_room", &path);
+        let name = "writes_that_fail_are_made_good_when_there_is_room";
+        let process = child(module_path!(), name, &path);
         let output = process.wait_with_output().expect("it ends");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
         return;

@@ -91,7 +91,7 @@ pub const PLUGINS: &[Key] = &[
         "sidecar-grants",
         "none",
         "sidecar-grants = { http = [\"https://*.example.com\"] }",
-        "The most that `plugins/NAME.toml` may grant. Whoever can drop a file must not be able to grant it anything, so the default is nothing. Its `env` is also what `${NAME}` may stand for in a sidecar.",
+        "The most that `plugins/NAME.toml` may grant. Whoever can drop a file must not be able to grant it anything, so the default is nothing. Its `env` is also what `${NAME}` may stand for in a sidecar. A sidecar is a regular file in the plugins folder, of at most 256 KiB and 16 checks; one that cannot be read or has a problem holds its own check.",
     ),
     key(
         "limits",
@@ -169,12 +169,17 @@ pub const TOKEN: &[Key] = &[
 
 /// `[defaults]`, and the same keys of a check.
 pub const TIMING: &[Key] = &[
-    key("interval", "\"30s\"", "interval = \"15s\"", "From run to run, 50ms to 7d."),
+    key(
+        "interval",
+        "\"30s\"",
+        "interval = \"15s\"",
+        "From run to run, 50ms to 7d. In a sidecar at least 1s, unless `[defaults]` has less.",
+    ),
     key(
         "timeout",
         "\"10s\", or the interval if that is shorter",
         "timeout = \"5s\"",
-        "Longest a run may take, 1ms to the interval. A target that is slower fails; a plugin that is slower faults.",
+        "Longest a run may take, 1ms to the interval. A target that is slower fails; a plugin that is slower faults. In a sidecar at most what `[defaults]` has.",
     ),
     key(
         "jitter",

@@ -38,6 +38,15 @@ pub use tree::Lookup;
 /// Longest configuration file, in bytes.
 pub const MAX_FILE: usize = 16 * 1024 * 1024;
 
+/// Longest sidecar, in bytes. Whoever drops one may not touch the rest, so that it gets less.
+pub const MAX_SIDECAR: usize = 256 * 1024;
+
+/// Most checks in one sidecar.
+pub const MAX_SIDECAR_CHECKS: usize = 16;
+
+/// Most problems that are shown of one sidecar; further ones are counted.
+pub const MAX_SIDECAR_PROBLEMS: usize = 20;
+
 /// A configuration file: what it is called, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFile {
@@ -47,6 +56,15 @@ pub struct SourceFile {
     pub text: String,
 }
 
+/// A file that is there and cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// As shown in problems.
+    pub name: Arc<str>,
+    /// Why, as a fragment without anything of its content.
+    pub why: String,
+}
+
 /// Everything that the configuration is made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Sources {
@@ -54,8 +72,8 @@ pub struct Sources {
     pub main: Option<SourceFile>,
     /// `conf.d/*.toml`, by name.
     pub included: Vec<SourceFile>,
-    /// `plugins/NAME.toml`, by name.
-    pub sidecars: Vec<(PluginName, SourceFile)>,
+    /// `plugins/NAME.toml`, by name. One that cannot be read holds its own check.
+    pub sidecars: Vec<(PluginName, Result<SourceFile, Unreadable>)>,
     /// The plugin files that are there, by name.
     pub plugins: Vec<PluginName>,
 }

@@ -38,13 +38,31 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Longest message where problems are bounded, in characters.
+const MAX_MESSAGE: usize = 1_000;
+
 /// All problems found so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Problems {
     list: Vec<Problem>,
+    /// How many are kept, where that is bounded.
+    most: Option<usize>,
+    /// How many were found beyond that, and how bad the worst of them is.
+    left_out: Option<(usize, Severity)>,
 }
 
 impl Problems {
+    /// None yet; of a file that somebody wrote who is not trusted with the configuration. The first
+    /// `most` are kept, each with at most 1,000 characters, and the others are counted.
+    pub fn at_most(most: usize) -> Self {
+        Self { most: Some(most), ..Self::default() }
+    }
+
+    /// Whether further ones are only counted.
+    pub fn is_full(&self) -> bool {
+        self.most.is_some_and(|most| self.list.len() >= most)
+    }
+
     /// Adds an error.
     pub fn error(&mut self, place: &Place, message: impl Into<String>) {
         self.add(Severity::Error, place, message.into());
@@ -55,18 +73,37 @@ impl Problems {
         self.add(Severity::Warning, place, message.into());
     }
 
-    fn add(&mut self, severity: Severity, place: &Place, message: String) {
+    fn add(&mut self, severity: Severity, place: &Place, mut message: String) {
+        if self.is_full() {
+            let (count, worst) = self.left_out.unwrap_or((0, severity));
+            self.left_out = Some((count + 1, worst.min(severity)));
+            return;
+        }
+        if self.most.is_some()
+            && let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE)
+        {
+            message.truncate(end);
+            message.push('…');
+        }
         self.list.push(Problem { severity, place: place.clone(), message });
     }
 
-    /// Adds all of `others`.
+    /// Adds all of `others`; how many it left out is one more problem, behind its last one.
     pub fn append(&mut self, others: Self) {
+        let last = others.list.iter().max_by(|a, b| a.place.order().cmp(&b.place.order()));
+        let more = last.zip(others.left_out).map(|(last, (count, severity))| Problem {
+            severity,
+            place: last.place.clone(),
+            message: format!("… and {count} more"),
+        });
         self.list.extend(others.list);
+        self.list.extend(more);
     }
 
     /// Whether any of them is an error.
     pub fn has_errors(&self) -> bool {
-        self.list.iter().any(|problem| problem.severity == Severity::Error)
+        self.left_out.is_some_and(|(_, worst)| worst == Severity::Error)
+            || self.list.iter().any(|problem| problem.severity == Severity::Error)
     }
 
     /// Whether there is an error at this place.

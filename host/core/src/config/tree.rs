@@ -237,29 +237,48 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// Finds lines and columns.
+/// Bytes between two counts of [`Lines`].
+const STEP: usize = 1024;
+
+/// Finds lines and columns, in a time that does not depend on how long the lines are.
 struct Lines<'a> {
     file: Arc<str>,
     text: &'a str,
     starts: Vec<usize>,
+    /// How many characters begin before each multiple of [`STEP`].
+    counts: Vec<usize>,
+}
+
+fn characters(bytes: &[u8]) -> usize {
+    let begins = |byte: &&u8| **byte & 0b1100_0000 != 0b1000_0000;
+    bytes.iter().filter(begins).count()
 }
 
 impl<'a> Lines<'a> {
     fn new(file: &'a SourceFile) -> Self {
         let after_newlines = file.text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
         let starts = std::iter::once(0).chain(after_newlines.map(|(i, _)| i + 1)).collect();
-        Self { file: file.name.clone(), text: &file.text, starts }
+        let mut counts = vec![0];
+        let mut count = 0;
+        for step in file.text.as_bytes().chunks(STEP) {
+            count += characters(step);
+            counts.push(count);
+        }
+        Self { file: file.name.clone(), text: &file.text, starts, counts }
+    }
+
+    fn characters_before(&self, offset: usize) -> usize {
+        let offset = offset.min(self.text.len());
+        let step = offset / STEP;
+        self.counts[step] + characters(&self.text.as_bytes()[step * STEP..offset])
     }
 
     fn place(&self, offset: usize) -> Place {
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
-        let before = self.text.get(self.starts[line - 1]..offset).unwrap_or_default();
+        let start = self.starts[line - 1];
+        let before = self.characters_before(offset).saturating_sub(self.characters_before(start));
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Place {
-            file: self.file.clone(),
-            line: number(line),
-            column: number(before.chars().count() + 1),
-        }
+        Place { file: self.file.clone(), line: number(line), column: number(before + 1) }
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Host {
     pub slots: usize,
     /// Runs of plugins under way.
     pub taken: usize,
+    /// Runs of plugins in which the host panicked.
+    pub panics: u64,
     /// Instances, memories, tables and stacks in use, where the engine knows.
     pub pooled: Option<[u64; 4]>,
     /// Why the store is not used at present.
@@ -99,6 +101,7 @@ pub fn status(snapshot: &Snapshot, host: &Host) -> Vec<u8> {
     struct Runs {
         slots: usize,
         taken: usize,
+        panics: u64,
         #[serde(skip_serializing_if = "Option::is_none")]
         pooled: Option<Pooled>,
     }
@@ -133,6 +136,7 @@ pub fn status(snapshot: &Snapshot, host: &Host) -> Vec<u8> {
         runs: Runs {
             slots: host.slots,
             taken: host.taken,
+            panics: host.panics,
             pooled: host.pooled.map(|[instances, memories, tables, stacks]| Pooled {
                 instances,
                 memories,

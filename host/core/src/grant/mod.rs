@@ -39,7 +39,7 @@ pub use socket::{Protocol, SocketGrant};
 
 use self::host::Host;
 use crate::redact::REDACTED;
-use crate::units::{parse_size, show_size};
+use crate::units::{exact_size, parse_size};
 
 /// Most bytes that a check may keep: 16 MiB.
 pub const MAX_STATE: u64 = 16 << 20;
@@ -379,7 +379,7 @@ impl Grants {
         let checks = |a: &CheckPattern, b: &CheckPattern| a.includes(b);
         extend(&mut out, Kind::Checks, &self.checks, &allowed.checks, checks, text);
         if self.state > allowed.state {
-            out.push((Kind::State, show_size(self.state)));
+            out.push((Kind::State, exact_size(self.state)));
         }
         out
     }

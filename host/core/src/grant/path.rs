@@ -61,17 +61,24 @@ pub(super) fn without_query(path: &str) -> &str {
     path.split(['?', '#']).next().unwrap_or_default()
 }
 
+/// Longest path that is looked into, in bytes; longer ones are doubtful.
+const MAX_PATH: usize = 8 * 1024;
+
+/// Deepest percent-encoding that is looked into.
+const MAX_ROUNDS: u32 = 4;
+
 /// Whether a path means different things to different servers: it has `.` or `..` segments (also
 /// with `;` after them), empty segments, backslashes, encoded slashes, control characters, or
-/// encodings that are broken, at any depth of percent-encoding.
+/// encodings that are broken, at any depth of percent-encoding; or it is encoded deeper, or longer,
+/// than anybody means.
 pub(super) fn doubtful(path: &str) -> bool {
-    if !path.starts_with('/') || path.contains("//") {
+    if !path.starts_with('/') || path.contains("//") || path.len() > MAX_PATH {
         return true;
     }
     let mut bytes = path.as_bytes().to_vec();
     let slashes = count_slashes(&bytes);
     let mut first = true;
-    loop {
+    for _ in 0..MAX_ROUNDS {
         let Ok(text) = std::str::from_utf8(&bytes) else { return true };
         let odd = |c: char| c == '\\' || c.is_control();
         if text.contains(odd) || count_slashes(&bytes) != slashes {
@@ -95,6 +102,7 @@ pub(super) fn doubtful(path: &str) -> bool {
         }
         (bytes, first) = (next, false);
     }
+    true
 }
 
 fn count_slashes(bytes: &[u8]) -> usize {

@@ -82,7 +82,9 @@ fn mistyped(
     };
     let name = if describes().is_some() { "run" } else { "describe" };
     let why = error.root_cause();
-    wasmtime::Error::msg(format!("its `{name}` is another function than `{CHECKER_HERE}` has: {why}"))
+    wasmtime::Error::msg(format!(
+        "its `{name}` is another function than `{CHECKER_HERE}` has: {why}"
+    ))
 }
 
 impl context::Host for ContextView<'_> {

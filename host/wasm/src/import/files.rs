@@ -1,19 +1,26 @@
 //! Files: nothing but the folders that a check's grants name.
 //!
-//! Whatever asks the file system does so on a thread of its own, under the run's timeout. A folder
-//! that hangs (a network file system whose server is gone) keeps such a thread until it answers; so
-//! only a few of them may be under way per check, and further runs fail at once.
+//! Whatever asks the file system does so on threads of its own, under the run's timeout: a check with
+//! folders has a small runtime, and the runs are polled within it, so that wasmtime's file operations
+//! land on its threads too. A folder that hangs (a network file system whose server is gone) keeps
+//! such a thread until it answers. There are [`AT_ONCE`] of them per check, and no more: when they
+//! hang, further runs end as `busy`.
 //!
 //! What is no file and no folder (a FIFO, a device, a socket) is not opened: opening a FIFO waits
 //! for its other end.
 
 use std::collections::HashMap;
+use std::future::{Future, poll_fn};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat, openat2};
 use rustix::io::Errno;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource};
@@ -32,40 +39,108 @@ use crate::text;
 /// File operations of one check that may be under way at once, over all of its runs.
 const AT_ONCE: usize = 2;
 
+/// Threads for files go when their check has not run for so long; those that something may still
+/// hang on stay longer.
+const IDLE: Duration = Duration::from_secs(60);
+const IDLE_HUNG: Duration = Duration::from_hours(24);
+
 /// The gates of all checks that have folders, by name.
 #[derive(Default)]
-pub(crate) struct Gates(Mutex<HashMap<CheckName, Arc<Semaphore>>>);
+pub(crate) struct Gates(Mutex<HashMap<CheckName, Gate>>);
 
 impl Gates {
     /// The gate of a check.
-    pub(crate) fn of(&self, check: &CheckName) -> Gate {
+    ///
+    /// # Errors
+    /// When there are no threads to be had.
+    pub(crate) fn of(&self, check: &CheckName) -> Result<Gate, Fault> {
         let mut gates = lock(&self.0);
-        // One that nobody else holds has nothing under way.
-        if gates.len() >= 1024 {
-            gates.retain(|_, gate| Arc::strong_count(gate) > 1);
+        if let Some(gate) = gates.get(check) {
+            *lock(&gate.0.used) = Instant::now();
+            return Ok(gate.clone());
         }
-        let gate = gates.entry(check.clone()).or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)));
-        Gate(Arc::clone(gate))
+        let gate = Gate::new().map_err(|error| {
+            Fault::new(FaultReason::Busy, format!("no threads for files: {error}"))
+        })?;
+        gates.insert(check.clone(), gate.clone());
+        Ok(gate)
+    }
+
+    /// Drops the threads of checks that do not run any more.
+    pub(crate) fn prune(&self) {
+        let mut gates = lock(&self.0);
+        gates.retain(|_, Gate(threads)| {
+            let limit = if threads.hung.load(Ordering::Relaxed) { IDLE_HUNG } else { IDLE };
+            Arc::strong_count(threads) > 1 || lock(&threads.used).elapsed() < limit
+        });
     }
 }
 
-/// Lets a few file operations through at once.
+/// The threads for the files of one check. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Gate(Arc<Semaphore>);
+pub(crate) struct Gate(Arc<Threads>);
+
+struct Threads {
+    permits: Arc<Semaphore>,
+    used: Mutex<Instant>,
+    /// A run was cut off within, and may have left an operation behind.
+    hung: AtomicBool,
+    /// Taken when the last handle is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // In the background: a thread that hangs must not hang whoever drops this.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
 
 impl Gate {
-    fn enter(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0).try_acquire_owned().ok()
+    fn new() -> std::io::Result<Self> {
+        // One thread for the timers and sockets of whatever is polled within.
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(AT_ONCE)
+            .thread_name("plugin-files")
+            .on_thread_start(crate::engine::lower_priority)
+            .enable_all()
+            .build()?;
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        let used = Mutex::new(Instant::now());
+        let hung = AtomicBool::new(false);
+        Ok(Self(Arc::new(Threads { permits, used, hung, runtime: Some(runtime) })))
     }
 
-    /// Does what may hang on a thread of its own. `None`: too many hang already.
+    fn runtime(&self) -> &Runtime {
+        self.0.runtime.as_ref().expect("it is taken only when the last handle is dropped")
+    }
+
+    /// Polls `work` so that what it sends to threads for blocking work goes to these threads.
+    pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let _entered = self.runtime().enter();
+            work.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// Remembers that a run was cut off.
+    pub(crate) fn cut_off(&self) {
+        self.0.hung.store(true, Ordering::Relaxed);
+    }
+
+    /// Does what may hang on one of the threads. `None`: too many hang already.
     async fn pass<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        let permit = self.enter()?;
+        let permit: OwnedSemaphorePermit = Arc::clone(&self.0.permits).try_acquire_owned().ok()?;
         // The permit goes with the work, not with whoever waits for it.
-        let done = tokio::task::spawn_blocking(move || {
+        let done = self.runtime().spawn_blocking(move || {
             let _permit = permit;
             work()
         });
@@ -98,7 +173,7 @@ pub(crate) async fn open(dirs: &[DirGrant], gate: Gate) -> Result<Folders, Fault
     let paths: Vec<_> = dirs.iter().map(|dir| dir.host.clone()).collect();
     let opened = gate.pass(move || paths.iter().map(|path| open_dir(path)).collect()).await;
     let opened: Vec<Result<OwnedFd, Errno>> =
-        opened.ok_or_else(|| Fault::new(FaultReason::Limit, hanging()))?;
+        opened.ok_or_else(|| Fault::new(FaultReason::Busy, hanging()))?;
     let named = opened.into_iter().zip(dirs).map(|(opened, dir)| {
         opened.map_err(|error| {
             let why = format!(
@@ -113,17 +188,27 @@ pub(crate) async fn open(dirs: &[DirGrant], gate: Gate) -> Result<Folders, Fault
 }
 
 fn open_dir(path: &Path) -> Result<OwnedFd, Errno> {
-    openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = openat(CWD, path, OFlags::PATH | flags, Mode::empty())?;
+    // A path alone may be known without asking whoever serves it: a folder that hangs must hang
+    // here, behind the gate, and not when the guest looks into it. What may not be read stays so.
+    drop(openat(&folder, ".", OFlags::RDONLY | OFlags::NONBLOCK | flags, Mode::empty()));
+    Ok(folder)
 }
 
 /// Offers opened folders to the guest.
-pub(crate) fn offer(wasi: &mut WasiCtxBuilder, dirs: &[DirGrant], folders: &Folders) {
+pub(crate) fn offer(
+    wasi: &mut WasiCtxBuilder,
+    dirs: &[DirGrant],
+    folders: &Folders,
+    shared: &RunShared,
+) {
     for (dir, folder) in dirs.iter().zip(&folders.opened) {
         let perms = if dir.write { FsPerms::ReadWrite } else { FsPerms::ReadOnly };
         // By the open folder, so that nothing is looked up again, which could hang.
         let path = format!("/proc/self/fd/{}", folder.as_raw_fd());
         if let Err(error) = wasi.preopened_dir(path, &dir.guest, perms) {
-            tracing::warn!("the folder `{}` cannot be offered: {error:#}", dir.host.display());
+            shared.flag(format!("the folder `{}` cannot be offered: {error:#}", dir.guest));
         }
     }
 }
@@ -155,7 +240,7 @@ async fn open_at(
         let follows = follow.contains(PathFlags::SYMLINK_FOLLOW);
         let Some(gate) = &state.gate else { return Ok((Err(ErrorCode::NotPermitted),)) };
         let Some(kind) = gate.pass(move || kind_of(&dir, &name, follows)).await else {
-            state.shared.refuse(hanging());
+            state.shared.flag(hanging());
             return Ok((Err(ErrorCode::Busy),));
         };
         if let Some(kind) = kind.filter(|kind| !is_opened(*kind)) {
@@ -173,8 +258,12 @@ async fn open_at(
 fn kind_of(folder: &std::fs::File, path: &str, follows: bool) -> Option<FileType> {
     let mut flags = OFlags::PATH | OFlags::CLOEXEC;
     flags.set(OFlags::NOFOLLOW, !follows);
-    let found = openat2(folder, path, flags, Mode::empty(), ResolveFlags::BENEATH).ok()?;
-    Some(FileType::from_raw_mode(fstat(&found).ok()?.st_mode))
+    match openat2(folder, path, flags, Mode::empty(), ResolveFlags::BENEATH) {
+        Ok(found) => Some(FileType::from_raw_mode(fstat(&found).ok()?.st_mode)),
+        // Nobody could say what it is.
+        Err(Errno::NOSYS | Errno::AGAIN) => Some(FileType::Unknown),
+        Err(_) => None,
+    }
 }
 
 fn is_opened(kind: FileType) -> bool {

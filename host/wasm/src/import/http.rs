@@ -75,8 +75,8 @@ impl HttpImport {
         if uri.authority().is_none_or(|authority| authority.as_str().contains('@')) {
             return Err(Error::HttpRequestUriInvalid);
         }
-        // A tunnel would lead past the grants.
-        if request.method() == Method::CONNECT {
+        // A tunnel would lead past the grants, and an echo of the request shows what was added.
+        if [Method::CONNECT, Method::TRACE].contains(request.method()) {
             return Err(Error::HttpRequestMethodInvalid);
         }
         let method = request.method().as_str();
@@ -84,7 +84,10 @@ impl HttpImport {
         let permit = match self.grants.http(method, scheme, host, uri.port_u16(), path) {
             Ok(permit) => permit,
             Err(denial) => {
-                self.shared.deny(denial);
+                // A path is cut where it is shown: what is secret in it goes first.
+                let shown = self.shared.redact().apply(path);
+                let again = self.grants.http(method, scheme, host, uri.port_u16(), &shown);
+                self.shared.deny(again.err().unwrap_or(denial));
                 return Err(Error::HttpRequestDenied);
             }
         };

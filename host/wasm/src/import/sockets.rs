@@ -247,6 +247,13 @@ impl ip_name_lookup::Host for SocketsView<'_> {
                 return Err(ErrorCode::AccessDenied.into());
             }
         };
+        let limit = self.import.limits.connections;
+        if shared.lookups.fetch_add(1, Ordering::Relaxed) >= limit {
+            shared.refuse(format!(
+                "limit of {limit} look-ups of names reached (limit `connections`)"
+            ));
+            return Err(ErrorCode::TemporaryResolverFailure.into());
+        }
         shared.used(GrantKind::Dns, &name);
         let lookup = self.wasi.table.push(Lookup::new(self.import, name))?;
         Ok(Resource::new_own(lookup.rep()))

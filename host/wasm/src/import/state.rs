@@ -80,14 +80,19 @@ impl StateView<'_> {
             + key.len()
             + value.len();
         let full = if size as u64 > quota {
-            Some(text::bytes(usize::try_from(quota).unwrap_or(usize::MAX)))
+            {
+                let quota = text::bytes(usize::try_from(quota).unwrap_or(usize::MAX));
+                Some(format!("{quota} (grant `state`)"))
+            }
         } else if old == 0 && now.len() >= MAX_KEYS {
             Some(format!("{MAX_KEYS} keys"))
         } else {
             None
         };
         if let Some(limit) = full {
-            self.shared.flag(format!("a value was not kept: limit of {limit} for the state of this check reached (grant `state`)"));
+            self.shared.flag(format!(
+                "a value was not kept: limit of {limit} for the state of this check reached"
+            ));
             return Err(NotKept::Full);
         }
         self.write().insert(key, value.into());
@@ -126,7 +131,7 @@ mod tests {
 
     fn with<T>(quota: u64, import: &mut StateImport, act: impl FnOnce(StateView<'_>) -> T) -> T {
         let grants = Grants { state: quota, ..Grants::default() };
-        let shared = Arc::new(RunShared::new(0, 0));
+        let shared = Arc::new(RunShared::default());
         act(StateView { grants: &grants, state: import, shared: &shared })
     }
 

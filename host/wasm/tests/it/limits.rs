@@ -12,6 +12,7 @@ use crate::support::{
 };
 
 const SPIN: &str = "(loop (br 0)) unreachable";
+const AT_LOAD: &str = "CPU budget of 250ms used up (limit `describe-cpu`)";
 const OVER_BUDGET: &str = "CPU budget of 250ms used up (limit `cpu`)";
 
 /// Sleeps this long by WASI's clock: `(call $sleep (i64.const NANOSECONDS))`.
@@ -85,13 +86,13 @@ async fn an_endless_loop_ends_at_the_cpu_budget() {
 async fn the_budget_covers_start_functions() {
     // The first instance is made for `describe`.
     let done = load_problem(&sandbox(), guest().start("(loop (br 0))").build()).await;
-    assert_eq!(done, format!("describe: `describe` ended in a fault (timeout): {OVER_BUDGET}"));
+    assert_eq!(done, format!("describe: `describe` ended in a fault (timeout): {AT_LOAD}"));
 }
 
 #[tokio::test]
 async fn an_endless_describe_is_a_load_problem() {
     let done = load_problem(&sandbox(), guest().describe(SPIN).build()).await;
-    assert_eq!(done, format!("describe: `describe` ended in a fault (timeout): {OVER_BUDGET}"));
+    assert_eq!(done, format!("describe: `describe` ended in a fault (timeout): {AT_LOAD}"));
 }
 
 #[tokio::test]
@@ -192,7 +193,7 @@ async fn a_full_house_is_a_limit_and_not_a_hang() {
     let second = plugin.run(short).await;
     assert_fault(
         &second,
-        FaultReason::Limit,
+        FaultReason::Busy,
         "all 1 places for runs of plugins are taken (limit `slots`)",
     );
     assert_eq!(report(&first.await.expect("no panic")).message, "fine");
@@ -238,7 +239,7 @@ async fn a_table_bomb_meets_its_limit() {
 async fn deep_recursion_is_a_trap() {
     let guest =
         guest().fields("(func $deeper (call $deeper) (call $deeper))").before("(call $deeper)");
-    assert_fault(&run(&guest).await, FaultReason::Trap, "call stack exhausted");
+    assert_fault(&run(&guest).await, FaultReason::Trap, "call stack exhausted (limit `stack`)");
 }
 
 #[tokio::test]

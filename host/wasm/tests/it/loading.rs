@@ -170,10 +170,16 @@ async fn an_export_of_another_type_is_refused() {
 async fn declared_memories_and_tables_are_looked_at_before_compiling() {
     let sandbox = sandbox();
     let problem = load_problem(&sandbox, guest().memory("32768").build()).await;
-    assert_eq!(problem, "validate: it declares a memory of 2048 MiB (at most 256 MiB)");
+    assert_eq!(
+        problem,
+        "validate: it declares a memory of 2048 MiB (at most 256 MiB: limit `max-memory`)"
+    );
     let guest = guest().fields("(table 100000 funcref)");
     let problem = load_problem(&sandbox, guest.build()).await;
-    assert_eq!(problem, "validate: it declares a table of 100000 elements (at most 20000)");
+    assert_eq!(
+        problem,
+        "validate: it declares a table of 100000 elements (at most 20000: limit `max-table-elements`)"
+    );
 }
 
 #[tokio::test]

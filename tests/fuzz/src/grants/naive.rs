@@ -40,15 +40,12 @@ impl Grant {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://")?;
         let (methods, scheme) = scheme.rsplit_once(' ').unwrap_or(("", scheme));
-        let mut methods: Vec<String> = methods.trim().split(',').map(str::to_owned).collect();
-        methods.retain(|method| !method.is_empty());
-        let mut seen = Vec::new();
-        methods.retain(|method| {
-            !seen.contains(method) && {
-                seen.push(method.clone());
-                true
+        let mut list: Vec<String> = Vec::new();
+        for method in methods.trim().split(',').filter(|method| !method.is_empty()) {
+            if !list.iter().any(|known| known == method) {
+                list.push(method.to_owned());
             }
-        });
+        }
 
         let (host, after) = match rest.strip_prefix('[') {
             Some(rest) => rest.split_once(']')?,
@@ -82,7 +79,7 @@ impl Grant {
             None => (default_port(scheme)?, after),
         };
         let path = if path == "/" { "" } else { path };
-        Some(Self { methods, scheme: scheme.to_owned(), host, port, path: path.to_owned() })
+        Some(Self { methods: list, scheme: scheme.to_owned(), host, port, path: path.to_owned() })
     }
 
     /// A method, the scheme, the port and the path.
@@ -220,8 +217,8 @@ const PRIVATE: [&str; 27] = [
 
 pub(super) fn is_public(ip: IpAddr) -> bool {
     let ip = canonical(ip);
-    let private = |net: &&str| net.parse::<IpNet>().expect("it is a network").contains(&ip);
-    if PRIVATE.iter().any(|net| private(&net)) {
+    let private = |net: &str| net.parse::<IpNet>().expect("it is a network").contains(&ip);
+    if PRIVATE.iter().any(|net| private(net)) {
         return false;
     }
     // ISATAP: the lower half says which v4 address is meant.
@@ -345,8 +342,8 @@ pub(super) fn resolve(dns: &[String], sockets: &[String], name: &str) -> Option<
             sockets.chain(dns).any(|grant| grant.means_name(name)).then(|| name.clone())
         }
         Asked::Address(ip) => {
-            let net = |grant: Grant| grant.net().is_some_and(|net| net.contains(ip));
-            sockets.map(net).any(|covers| covers).then(|| ip.to_string())
+            let mut nets = sockets.filter_map(|grant| grant.net().copied());
+            nets.any(|net| net.contains(ip)).then(|| ip.to_string())
         }
     }
 }

@@ -1,13 +1,14 @@
 //! Keeps things from run to run, as it may: counts its runs under `runs`, and does what its
 //! settings say besides: `set`, then `delete`, then `get`. `then` says how the run ends: `pass`,
-//! `fail`, `fault`, `trap`, `exit` or `spin`.
+//! `fail`, `fault`, `trap`, `exit`, `spin`, or `denied`: a pass after asking for a secret that nobody
+//! granted.
 //!
 //! A good host keeps what a run wrote if it ended with a report, be it a fail, and forgets it
 //! otherwise; no other check sees any of it.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, state};
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, secrets, state};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -19,6 +20,7 @@ enum Then {
     Trap,
     Exit,
     Spin,
+    Denied,
 }
 
 #[derive(Deserialize)]
@@ -57,8 +59,12 @@ impl Plugin for Remember {
             state::delete(key)?;
         }
         let message = format!("run {runs}");
+        if matches!(settings.then, Then::Denied) {
+            // The report says nothing of it.
+            let _ = secrets::get("nobody-granted-this");
+        }
         let mut report = match settings.then {
-            Then::Pass => Report::pass(message),
+            Then::Pass | Then::Denied => Report::pass(message),
             Then::Fail => Report::fail(message),
             Then::Fault => return Err(Fault::inconclusive(message)),
             Then::Trap => panic!("{message}"),

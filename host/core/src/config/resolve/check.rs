@@ -22,6 +22,7 @@ impl Resolver<'_> {
             return false;
         }
         self.names.insert(name.clone(), place.clone());
+        self.claimed.push(name.clone());
         true
     }
 
@@ -65,6 +66,9 @@ impl Resolver<'_> {
         let enabled = reader.boolean("enabled", &mut self.problems).unwrap_or(true);
         let tags = reader.texts("tags", &mut self.problems).into_iter().map(|t| t.value).collect();
         let own = self.timing_keys(&mut reader);
+        if owner.plugin().is_some() {
+            self.sidecar_timing(&own, defaults, &reader);
+        }
         let timing = self.timing(&own, defaults, &reader);
         let own = own.over(defaults);
         let shown = reader.what().to_owned();

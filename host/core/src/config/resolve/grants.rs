@@ -1,16 +1,17 @@
 //! Grants: what a check's plugin may reach, and what a sidecar may grant itself.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
 use super::{NamedChecks, Resolver};
 use crate::check::CheckSpec;
-use crate::config::keys;
-use crate::config::problem;
+use crate::config::problem::{self, Problems};
 use crate::config::reader::Reader;
 use crate::config::tree::{Node, Place, Table, Text, Value};
+use crate::config::{MAX_SIDECAR_PROBLEMS, keys};
 use crate::grant::attach::header;
 use crate::grant::{
     Attach, ClientIdentity, DirGrant, GrantKind, Grants, HttpGrant, MAX_STATE, SecretName,
@@ -115,6 +116,7 @@ impl Resolver<'_> {
             place: text.place.clone(),
             what: what.to_owned(),
             pattern: pattern.clone(),
+            in_sidecar: owned == Owned::Sidecar,
         });
         self.named_checks.extend(named);
         Some(())
@@ -153,15 +155,31 @@ impl Resolver<'_> {
     /// A plain name that is no check is a mistake, or a check that is yet to come.
     pub(super) fn find_named_checks(&mut self, checks: &[CheckSpec]) {
         let names: BTreeSet<&str> = checks.iter().map(|check| check.name.as_str()).collect();
-        for NamedChecks { place, what, pattern } in std::mem::take(&mut self.named_checks) {
+        let mut sidecars: BTreeMap<Arc<str>, Problems> = BTreeMap::new();
+        for named in std::mem::take(&mut self.named_checks) {
+            let NamedChecks { place, what, pattern, in_sidecar } = named;
             let Some(name) = pattern.name().filter(|name| !names.contains(name)) else { continue };
-            let hint = match problem::did_you_mean(name, names.iter().copied()) {
+            let problems = if in_sidecar {
+                let bounded = || Problems::at_most(MAX_SIDECAR_PROBLEMS);
+                sidecars.entry(place.file.clone()).or_insert_with(bounded)
+            } else {
+                &mut self.problems
+            };
+            // Likenesses cost something, and would not be shown.
+            let known = match problems.is_full() {
+                true => None,
+                false => problem::did_you_mean(name, names.iter().copied()),
+            };
+            let hint = match known {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => "expected the name of a check".to_owned(),
             };
             let message =
                 format!("`checks` of {what} names `{name}`, and there is no such check ({hint})");
-            self.problems.warning(&place, message);
+            problems.warning(&place, message);
+        }
+        for problems in sidecars.into_values() {
+            self.problems.append(problems);
         }
     }
 

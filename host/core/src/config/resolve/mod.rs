@@ -62,6 +62,7 @@ pub fn load(
         hidden: Vec::new(),
         problems: Problems::default(),
         names: BTreeMap::new(),
+        claimed: Vec::new(),
         secrets: BTreeMap::new(),
         secret_places: BTreeMap::new(),
         named_checks: Vec::new(),
@@ -83,6 +84,8 @@ struct Resolver<'a> {
     problems: Problems,
     /// Every check name, and where it was first given.
     names: BTreeMap<CheckName, Place>,
+    /// Those of the sidecar that is being read.
+    claimed: Vec<CheckName>,
     /// `[secrets]` of all files.
     secrets: BTreeMap<String, String>,
     /// Where each of them stands.
@@ -99,6 +102,8 @@ struct NamedChecks {
     /// Whose it is, for messages.
     what: String,
     pattern: CheckPattern,
+    /// Whether it stands in a sidecar.
+    in_sidecar: bool,
 }
 
 impl Resolver<'_> {

@@ -2,18 +2,18 @@
 //! `wellcheck.toml`.
 //!
 //! So their problems never refuse the configuration: the check exists, does not run, and says why.
-//! What a sidecar may grant itself, which limits it has, and what `${...}` it may use is decided by
-//! `wellcheck.toml`.
+//! What a sidecar may grant itself, which limits and timing it has, and what `${...}` it may use is
+//! decided by `wellcheck.toml`. Its checks and its problems are few, however much it holds.
 
 use std::collections::BTreeMap;
 
 use super::Resolver;
 use super::timing::Defaults;
 use crate::check::{CheckSpec, Origin, What};
-use crate::config::SourceFile;
-use crate::config::keys;
+use crate::config::problem::Problems;
 use crate::config::reader::Reader;
 use crate::config::tree::{Place, References, Table};
+use crate::config::{MAX_SIDECAR_CHECKS, MAX_SIDECAR_PROBLEMS, SourceFile, Unreadable, keys};
 use crate::grant::Grants;
 use crate::id::{CheckName, PluginName};
 
@@ -41,21 +41,31 @@ impl Owner<'_> {
 }
 
 impl Resolver<'_> {
-    /// The checks of `plugins/NAME.toml`. With a problem in it there is one check, which does not run.
+    /// The checks of `plugins/NAME.toml`. If it cannot be read or has a problem there is one check,
+    /// which does not run.
     pub(super) fn sidecar(
         &mut self,
         plugin: &PluginName,
-        file: &SourceFile,
+        file: &Result<SourceFile, Unreadable>,
         defaults: &Defaults,
         allowed: &Grants,
     ) -> Vec<CheckSpec> {
-        let outer = std::mem::take(&mut self.problems);
-        let names = self.names.clone();
+        let file = match file {
+            Ok(file) => file,
+            Err(Unreadable { name, why }) => {
+                self.problems.error(&Place::file(name.clone()), format!("cannot be read: {why}"));
+                let why = format!("its sidecar `{name}` cannot be read: {why}");
+                return self.held(plugin, defaults, why).into_iter().collect();
+            }
+        };
+        let bounded = Problems::at_most(MAX_SIDECAR_PROBLEMS);
+        let outer = std::mem::replace(&mut self.problems, bounded);
+        self.claimed.clear();
         let named_checks = self.named_checks.len();
         let mut table = self.parse(file, References::Sidecar(&allowed.env));
         let owner = Owner::Sidecar { plugin, allowed };
         let several = table.entries.len() == 1 && table.entries.contains_key("check");
-        let tables = match table.entries.remove("check") {
+        let mut tables = match table.entries.remove("check") {
             Some(entry) if several => {
                 let entries = [("check".to_owned(), entry)].into();
                 let table = Table { entries, place: table.place.clone() };
@@ -67,19 +77,30 @@ impl Resolver<'_> {
             }
             None => vec![table],
         };
+        if let Some(further) = tables.get(MAX_SIDECAR_CHECKS) {
+            let found = tables.len();
+            self.problems.error(&further.place, format!("this sidecar holds {found} checks (expected at most {MAX_SIDECAR_CHECKS}; move the checks to `wellcheck.toml`)"));
+            tables.truncate(MAX_SIDECAR_CHECKS);
+        }
         let mut checks: Vec<CheckSpec> =
             tables.into_iter().filter_map(|table| self.check(table, defaults, owner)).collect();
         let found = std::mem::replace(&mut self.problems, outer);
         if found.has_errors() {
-            self.names = names;
-            self.named_checks.truncate(named_checks);
-            checks = self.plain(plugin, defaults, Origin::Sidecar).into_iter().collect();
-            for check in &mut checks {
-                check.refused = Some(format!("its sidecar `{}` has problems", file.name));
+            for name in std::mem::take(&mut self.claimed) {
+                self.names.remove(&name);
             }
+            self.named_checks.truncate(named_checks);
+            let why = format!("its sidecar `{}` has problems", file.name);
+            checks = self.held(plugin, defaults, why).into_iter().collect();
         }
         self.problems.append(found);
         checks
+    }
+
+    /// In place of the checks of a sidecar, one that does not run.
+    fn held(&mut self, plugin: &PluginName, defaults: &Defaults, why: String) -> Option<CheckSpec> {
+        let check = self.plain(plugin, defaults, Origin::Sidecar)?;
+        Some(CheckSpec { refused: Some(why), ..check })
     }
 
     /// A check that runs `plugin` with every default.

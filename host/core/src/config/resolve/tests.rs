@@ -1,5 +1,7 @@
 //! What sections, grants, limits and sidecars come to. Messages are tested in `tests/cases/config`.
 
+mod sidecars;
+
 use super::*;
 use crate::check::What;
 use crate::config::tree::{Table, Text};
@@ -50,7 +52,7 @@ fn sources(main: &str, sidecar: &str) -> Sources {
     let plugin = PluginName::new("side").expect("a name");
     let sidecars = match sidecar {
         "" => Vec::new(),
-        text => vec![(plugin.clone(), file("plugins/side.toml", text))],
+        text => vec![(plugin.clone(), Ok(file("plugins/side.toml", text)))],
     };
     let main = Some(file("wellcheck.toml", main));
     Sources { main, included: Vec::new(), sidecars, plugins: vec![plugin] }

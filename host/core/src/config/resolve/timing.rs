@@ -15,6 +15,9 @@ const DAY: Duration = Duration::from_hours(24);
 const MIN_INTERVAL: Duration = Duration::from_millis(50);
 const MAX_INTERVAL: Duration = Duration::from_hours(7 * 24);
 
+/// Shortest interval in a sidecar, where `[defaults]` has no shorter one.
+const MIN_SIDECAR_INTERVAL: Duration = Duration::from_secs(1);
+
 /// `[defaults]`.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Defaults {
@@ -81,6 +84,31 @@ impl Resolver<'_> {
         let jitter = reader.duration("jitter", Duration::ZERO..=MAX_INTERVAL / 2, problems);
         let limits = RunLimits::default();
         Defaults { interval, timeout, jitter, failure, success, on_fault, limits }
+    }
+
+    /// A sidecar asks for no more than others get: its runs take places that other plugins wait for.
+    pub(super) fn sidecar_timing(&mut self, own: &Defaults, defaults: &Defaults, reader: &Reader) {
+        let shown = crate::units::show_duration;
+        let longest = defaults.timeout.unwrap_or(Timing::default().timeout);
+        if let Some(timeout) = own.timeout.filter(|own| *own > longest) {
+            let message = format!(
+                "`timeout` of {} is {}, more than the {} of `[defaults]` (a sidecar may shorten the timeout but not lengthen it; lengthen it in `wellcheck.toml`, or move the check there)",
+                reader.what(),
+                shown(timeout),
+                shown(longest)
+            );
+            self.problems.error(&reader.place_of("timeout"), message);
+        }
+        let shortest = defaults.interval.unwrap_or(MIN_SIDECAR_INTERVAL).min(MIN_SIDECAR_INTERVAL);
+        if let Some(interval) = own.interval.filter(|own| *own < shortest) {
+            let message = format!(
+                "`interval` of {} is {}, less than {} (a check of a sidecar runs once a second at most, or as often as `[defaults]` says; shorten it in `wellcheck.toml`, or move the check there)",
+                reader.what(),
+                shown(interval),
+                shown(shortest)
+            );
+            self.problems.error(&reader.place_of("interval"), message);
+        }
     }
 
     /// Puts a check's own timing over the defaults. What the check itself says must fit together;
