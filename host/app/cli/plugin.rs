@@ -37,7 +37,8 @@ pub(super) enum Command {
 #[command(
     after_help = "The run that is measured has no settings and no grants; it shows what an instance \
 costs, not what a check finds. Each check of the configuration that uses the plugin is then run once \
-with its own settings and grants, to show what it uses.\n\nExamples:\n  wellcheck plugin inspect plugins/json-number.wasm\n  \
+with its own settings and grants, to show what it uses; such a run knows of no other check, begins \
+with nothing kept, and keeps nothing.\n\nExamples:\n  wellcheck plugin inspect plugins/json-number.wasm\n  \
 wellcheck plugin inspect plugins/json-number.wasm --config wellcheck.toml"
 )]
 pub(super) struct Inspect {

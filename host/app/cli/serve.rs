@@ -125,7 +125,8 @@ fn most_runs() -> usize {
         Err(_) => limit.current,
     };
     let files = files.unwrap_or(u64::MAX);
-    // A run has two at once at most: the one for names and the one for the target.
+    // A run of a built-in kind has two at once at most: the one for names and the one for the target.
+    // Plugins have more where they are granted folders or sockets, and are fewer at once.
     let runs = (files.saturating_sub(RESERVED_FILES) / 2).clamp(16, MOST_RUNS);
     usize::try_from(runs).unwrap_or(usize::MAX)
 }

@@ -267,6 +267,9 @@ impl Grants {
             let asked = format!("{}://{}{port}", escaped(scheme), escaped(host));
             Denial::impossible(GrantKind::Http, asked, why)
         };
+        if method == "CONNECT" {
+            return Err(impossible("a tunnel would lead past the grants"));
+        }
         let scheme = Scheme::parse(scheme).ok_or(impossible("only http and https are offered"))?;
         let host = Host::parse(host).ok_or(impossible("this is no host"))?;
         let port = port.unwrap_or(scheme.port());
