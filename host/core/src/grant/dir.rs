@@ -19,6 +19,18 @@ pub struct DirGrant {
 /// What stands at the end of a shown folder that may be written.
 const WRITE: &str = " (write)";
 
+/// Control characters, and what reorders or hides the text around it: a path with one of these is
+/// not what it looks like.
+fn is_unshown(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{2028}' | '\u{2029}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{2069}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
 impl DirGrant {
     /// A folder under a path of the guest's own.
     ///
@@ -26,7 +38,7 @@ impl DirGrant {
     /// When one of the paths is not absolute, or not plain.
     pub fn new(host: &str, guest: &str, write: bool) -> Result<Self, GrantError> {
         let error = |found, why| GrantError::new(GrantKind::Dirs, found, why);
-        let odd = |text: &str| text.chars().any(char::is_control);
+        let odd = |text: &str| text.chars().any(is_unshown);
         if !host.starts_with('/') {
             return Err(error(host, "the host's path is not absolute"));
         }

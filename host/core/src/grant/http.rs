@@ -73,9 +73,9 @@ impl HttpGrant {
     /// nor an address nor a network, a path that servers read in different ways.
     pub fn parse(text: &str) -> Result<Self, GrantError> {
         let error = |why| GrantError::new(GrantKind::Http, text, why);
-        let (methods, url) = match text.trim().split_once(' ') {
-            Some((methods, url)) => (Some(methods), url.trim_start()),
-            None => (None, text.trim()),
+        let (methods, url) = match text.trim_matches(' ').split_once(' ') {
+            Some((methods, url)) => (Some(methods), url.trim_start_matches(' ')),
+            None => (None, text.trim_matches(' ')),
         };
         let mut list: Vec<String> = Vec::new();
         for method in methods.iter().flat_map(|methods| methods.split(',')) {

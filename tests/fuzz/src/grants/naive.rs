@@ -261,6 +261,8 @@ pub(super) fn http(grants: &[Grant], request: &Request) -> Option<Permit> {
         };
         grant.scheme == *scheme
             && grant.port == port
+            // A tunnel would lead past the grants, whatever they say.
+            && method != "CONNECT"
             && (grant.methods.is_empty() || grant.methods.contains(method))
             && (grant.path.is_empty() || (below && is_clear(path)))
     };
