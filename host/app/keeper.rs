@@ -14,7 +14,8 @@ use arc_swap::ArcSwap;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{mpsc, oneshot};
 use wellcheck_core::config::tree::Place;
-use wellcheck_core::config::{self, Problem, Problems, Server, Severity, Sources, Token};
+use wellcheck_core::config::{self, Config, Problem, Problems, Server, Severity, Sources};
+use wellcheck_core::endpoint::ListenSpec;
 use wellcheck_core::id::PluginName;
 use wellcheck_core::limits::{HostLimits, LoadLimits};
 use wellcheck_core::snapshot::{Configuration, Setup};
@@ -57,8 +58,8 @@ impl Handle {
     }
 }
 
-/// Who may call what; replaced with the configuration.
-pub(crate) type Tokens = Arc<ArcSwap<Vec<Token>>>;
+/// The configuration that runs, for those who answer requests; replaced as a whole.
+pub(crate) type Live = Arc<ArcSwap<Config>>;
 
 /// Everything on disk that the configuration is made from, at one look.
 #[derive(PartialEq)]
@@ -101,7 +102,7 @@ pub(crate) struct Keeper {
     places: Places,
     tools: Tools,
     clock: Clock,
-    tokens: Tokens,
+    live: Live,
     registry: Registry,
     /// The texts that run, for when the ones on disk are refused.
     sources: Sources,
@@ -123,6 +124,7 @@ struct Fixed {
     store: Option<PathBuf>,
     load: LoadLimits,
     host: HostLimits,
+    listeners: Vec<ListenSpec>,
 }
 
 impl Fixed {
@@ -134,6 +136,7 @@ impl Fixed {
             store: config.store.clone(),
             load: config.plugins.load.clone(),
             host: config.plugins.host.clone(),
+            listeners: config.listeners.clone(),
         }
     }
 }
@@ -188,7 +191,7 @@ impl Keeper {
         let look = Look::at(&places);
         let configuration =
             Configuration { read: clock.now().wall, applied: true, problems: first.problems };
-        let tokens = Arc::new(ArcSwap::from_pointee(first.registry.config.tokens.clone()));
+        let live = Arc::new(ArcSwap::new(Arc::clone(&first.registry.config)));
         let read = look.shape();
         let registry = first.registry;
         let sources = first.sources;
@@ -197,7 +200,7 @@ impl Keeper {
             places,
             tools,
             clock,
-            tokens,
+            live,
             registry,
             sources,
             fixed,
@@ -212,9 +215,9 @@ impl Keeper {
         keeper
     }
 
-    /// Who may call what, kept up to date.
-    pub(crate) fn tokens(&self) -> Tokens {
-        Arc::clone(&self.tokens)
+    /// The configuration that runs, kept up to date.
+    pub(crate) fn live(&self) -> Live {
+        Arc::clone(&self.live)
     }
 
     /// Runs until the handle and the scheduler are gone.
@@ -324,7 +327,7 @@ impl Keeper {
         });
         let (applied, problems) = match read {
             Ok(first) => {
-                self.tokens.store(Arc::new(first.registry.config.tokens.clone()));
+                self.live.store(Arc::clone(&first.registry.config));
                 self.registry = first.registry;
                 self.sources = first.sources;
                 self.plugins.retry_blocked();
@@ -359,7 +362,7 @@ impl Keeper {
             && self.fixed != Fixed::of(new)
         {
             let place = Place::file(shown(main));
-            problems.warning(&place, "`[server]`, `[store]`, `[plugins] cache` or `[plugins.limits]` has changed, which takes a restart; the rest is applied");
+            problems.warning(&place, "`[server]`, `[[listen]]`, `[store]`, `[plugins] cache` or `[plugins.limits]` has changed, which takes a restart; the rest is applied");
         }
         problems.sorted()
     }
@@ -389,9 +392,11 @@ impl Keeper {
             plugins: self.plugins.states(),
             notes: self.look.listing.notes.clone(),
             starting: self.plugins.starting(),
+            endpoints: self.registry.config.endpoints.as_slice().into(),
         };
         let entries = self.registry.entries(&self.plugins);
+        let groups = self.registry.config.groups.iter().cloned().map(Arc::new).collect();
         // The scheduler is gone only when the process ends.
-        let _ = self.scheduler.send(scheduler::Command::Apply { entries, setup }).await;
+        let _ = self.scheduler.send(scheduler::Command::Apply { entries, groups, setup }).await;
     }
 }

@@ -5,6 +5,7 @@
 pub mod cli;
 
 mod clock;
+mod demand;
 mod sources;
 
 mod checks;

@@ -22,7 +22,7 @@ use crate::plugins::{Plugins, User};
 /// A configuration with its built-in checkers made.
 pub(crate) struct Registry {
     /// As read.
-    pub(crate) config: Config,
+    pub(crate) config: Arc<Config>,
     specs: Vec<Arc<CheckSpec>>,
     builtin: BTreeMap<CheckName, Arc<dyn Checker>>,
 }
@@ -86,7 +86,7 @@ impl Registry {
     /// Joins a configuration with the checkers that were made while it was read.
     pub(crate) fn new(config: Config, builtin: Builtin<'_>) -> Self {
         let specs = config.checks.iter().cloned().map(Arc::new).collect();
-        Self { config, specs, builtin: builtin.checkers }
+        Self { config: Arc::new(config), specs, builtin: builtin.checkers }
     }
 
     /// The checker of a built-in check.

@@ -20,13 +20,17 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use wellcheck_core::backoff::Faults;
-use wellcheck_core::check::{CheckSpec, What};
+use wellcheck_core::check::{CheckSpec, Timing, What};
 use wellcheck_core::grant::Use;
+use wellcheck_core::group::GroupSpec;
+use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::schedule::{Phase, first_due, next_due};
 use wellcheck_core::series::{self, Series};
-use wellcheck_core::snapshot::{Backoff, CheckState, Facts, Held, Last, MAX_USED, Setup, Snapshot};
+use wellcheck_core::snapshot::{
+    Backoff, CheckState, Facts, Held, Last, MAX_USED, Setup, Snapshot, Tally,
+};
 use wellcheck_core::status::Status;
 use wellcheck_core::threshold::Tracker;
 use wellcheck_core::time::{Monotonic, Now, WallTime};
@@ -36,8 +40,11 @@ use crate::clock::Clock;
 use crate::published::Shared;
 use crate::registry::{Entry, Runner, Version};
 
+mod groups;
 #[cfg(test)]
 mod tests;
+
+use groups::Groups;
 
 /// Snapshots are published at most this often, but for transitions.
 const PUBLISH: Duration = Duration::from_millis(50);
@@ -58,6 +65,8 @@ pub(crate) enum Command {
     Apply {
         /// Every check, by name.
         entries: Vec<Entry>,
+        /// Every group, by name.
+        groups: Vec<Arc<GroupSpec>>,
         /// What to show beside them.
         setup: Setup,
     },
@@ -85,19 +94,30 @@ struct Slot {
     since: WallTime,
     last: Option<Arc<Last>>,
     answered: bool,
+    tally: Arc<Tally>,
+    /// What must have been healthy before it runs for the first time, and has not been yet.
+    waits: Vec<CheckName>,
+    /// Whether it is in its start-up phase.
+    starting: bool,
     /// The run that is under way.
     running: Option<AbortHandle>,
     /// The next due time that counts; others in the queue are left over.
     due: Option<Monotonic>,
     /// What readers see of it.
     state: Arc<CheckState>,
+    /// What groups have seen of it: its state, and whether it counts.
+    shown: (Status, bool),
 }
 
 /// See the module.
 pub(crate) struct Scheduler {
     clock: Clock,
     shared: Shared,
+    /// By name.
     slots: Vec<Slot>,
+    groups: Groups,
+    /// The slots that wait for others or are in their start-up phase.
+    pending: Vec<usize>,
     index: HashMap<u64, usize>,
     next_id: u64,
     queue: BinaryHeap<Reverse<(Monotonic, u64)>>,
@@ -155,6 +175,8 @@ impl Scheduler {
             clock,
             shared,
             slots: Vec::new(),
+            groups: Groups::default(),
+            pending: Vec::new(),
             index: HashMap::new(),
             next_id: 0,
             queue: BinaryHeap::new(),
@@ -176,7 +198,9 @@ impl Scheduler {
             let publish = self.publish.due();
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(Command::Apply { entries, setup }) => self.apply(entries, setup),
+                    Some(Command::Apply { entries, groups, setup }) => {
+                        self.apply(entries, groups, setup);
+                    }
                     // Everyone who could tell us anything is gone: the process ends.
                     None => return,
                 },
@@ -262,28 +286,93 @@ impl Scheduler {
         };
         let now = self.clock.now();
         // A check that was removed or changed meanwhile has another number.
-        let Some(slot) = self.index.get(&id).map(|index| &mut self.slots[*index]) else { return };
+        let Some(index) = self.index.get(&id).copied() else { return };
+        let slot = &mut self.slots[index];
         slot.running = None;
-        let pause = match slot.held {
-            None => slot.pause(&run.outcome, now),
-            Some(_) => None,
-        };
-        let due = match (slot.due, pause) {
-            // A new version was swapped in during the run; it runs soon.
-            (Some(due), _) => due,
-            (None, Some(pause)) => now.monotonic.after(pause),
-            (None, None) => next_due(now.monotonic, &slot.spec.timing, slot.phase),
-        };
-        slot.due = Some(due);
-        self.queue.push(Reverse((due, id)));
+        let mut pause = None;
         if slot.held.is_none() {
+            pause = slot.pause(&run.outcome, now);
             let urgency = slot.observe(run, now);
             self.publish.mark(urgency);
+            self.changed(index, now);
+        }
+        let slot = &mut self.slots[index];
+        let due = match (slot.due, pause) {
+            // A new version was swapped in during the run; it runs soon.
+            (Some(due), _) => Some(due),
+            (None, Some(pause)) => Some(now.monotonic.after(pause)),
+            (None, None) => slot.next(now),
+        };
+        slot.due = due;
+        self.queue.extend(due.map(|due| Reverse((due, id))));
+    }
+
+    /// A run of a check has ended: what depends on its state.
+    fn changed(&mut self, index: usize, now: Now) {
+        let slot = &mut self.slots[index];
+        let state = Arc::clone(&slot.state);
+        let moved = std::mem::replace(&mut slot.shown, (state.state, state.counts()));
+        let moved = moved != slot.shown;
+        let slots = &self.slots;
+        let name = state.spec.name.as_str();
+        let group_moved = self.groups.ran(name, moved, &|name| find(slots, name), now.wall);
+        if group_moved {
+            self.publish.mark(Urgency::Transition);
+        }
+        if moved || group_moved {
+            self.go_on(now);
+        }
+    }
+
+    /// Lets checks begin that waited for others, and ends start-up phases.
+    fn go_on(&mut self, now: Now) {
+        let pending = std::mem::take(&mut self.pending);
+        for index in pending.iter().copied() {
+            let slot = &self.slots[index];
+            if !slot.waits.is_empty() {
+                let waits = self.waits(&slot.waits);
+                let slot = &mut self.slots[index];
+                if waits != slot.waits {
+                    slot.waits = waits;
+                    self.publish.mark(Urgency::Transition);
+                    if slot.goes(now) {
+                        slot.due = Some(now.monotonic);
+                        self.queue.push(Reverse((now.monotonic, slot.id)));
+                    }
+                }
+            } else if slot.starting && self.has_started(slot) {
+                let slot = &mut self.slots[index];
+                slot.starting = false;
+                slot.show();
+                self.publish.mark(Urgency::Transition);
+                if slot.running.is_none() && slot.due.is_some() {
+                    slot.due = slot.next(now);
+                    self.queue.extend(slot.due.map(|due| Reverse((due, slot.id))));
+                }
+            }
+        }
+        self.pending = pending;
+        self.pending.retain(|index| self.slots[*index].is_pending());
+    }
+
+    /// Those of the names that have not been healthy yet. A group without members is.
+    fn waits(&self, names: &[CheckName]) -> Vec<CheckName> {
+        let healthy = |name: &&CheckName| match self.groups.get(name.as_str()) {
+            Some(group) => group.spec.members.is_empty() || group.state.is_healthy(),
+            None => find(&self.slots, name.as_str()).is_some_and(|c| c.state.is_healthy()),
+        };
+        names.iter().filter(|name| !healthy(name)).cloned().collect()
+    }
+
+    fn has_started(&self, slot: &Slot) -> bool {
+        match &slot.spec.start.with {
+            Some(group) => self.groups.get(group.as_str()).is_some_and(|g| g.state.is_healthy()),
+            None => slot.state.state.is_healthy(),
         }
     }
 
     /// Takes over the whole picture.
-    fn apply(&mut self, entries: Vec<Entry>, setup: Setup) {
+    fn apply(&mut self, entries: Vec<Entry>, groups: Vec<Arc<GroupSpec>>, setup: Setup) {
         let now = self.clock.now();
         let mut old: HashMap<_, Slot> =
             self.slots.drain(..).map(|slot| (slot.spec.name.clone(), slot)).collect();
@@ -310,6 +399,10 @@ impl Scheduler {
             tracing::info!(check = %name, "check removed");
         }
         self.index = self.slots.iter().enumerate().map(|(index, slot)| (slot.id, index)).collect();
+        let slots = &self.slots;
+        self.groups.apply(groups, &|name| find(slots, name), now.wall);
+        self.pending = (0..slots.len()).filter(|index| slots[*index].is_pending()).collect();
+        self.go_on(now);
         self.setup = Arc::new(setup);
         self.publish.mark(Urgency::Transition);
     }
@@ -320,10 +413,17 @@ impl Scheduler {
             at: self.clock.now().wall,
             started: self.started,
             checks: self.slots.iter().map(|slot| Arc::clone(&slot.state)).collect(),
+            groups: self.groups.states(),
             setup: Arc::clone(&self.setup),
         });
         self.publish = Publish { last: Instant::now(), cost: started.elapsed(), dirty: None };
     }
+}
+
+/// The state of the check of that name.
+fn find<'a>(slots: &'a [Slot], name: &str) -> Option<&'a Arc<CheckState>> {
+    let index = slots.binary_search_by(|slot| slot.spec.name.as_str().cmp(name)).ok()?;
+    Some(&slots[index].state)
 }
 
 async fn until(instant: Option<tokio::time::Instant>) {
@@ -353,18 +453,7 @@ impl Slot {
     fn new(id: u64, entry: &Entry, now: Now) -> Self {
         let spec = Arc::clone(&entry.spec);
         let facts = Arc::clone(&entry.facts);
-        let state = Arc::new(CheckState {
-            spec: Arc::clone(&spec),
-            facts: Arc::clone(&facts),
-            state: Status::Unknown,
-            since: now.wall,
-            row: 0,
-            last: None,
-            answered: false,
-            held: None,
-            used: Arc::default(),
-            backoff: None,
-        });
+        let state = Arc::new(CheckState::new(Arc::clone(&spec), Arc::clone(&facts), now.wall));
         Self {
             id,
             phase: Phase::of(spec.name.as_str()),
@@ -382,8 +471,12 @@ impl Slot {
             since: now.wall,
             last: None,
             answered: false,
+            tally: Arc::default(),
+            waits: entry.spec.start.after.clone(),
+            starting: entry.spec.start.interval.is_some(),
             running: None,
             due: None,
+            shown: (state.state, state.counts()),
             state,
         }
     }
@@ -410,6 +503,14 @@ impl Slot {
                 self.runner = None;
                 None
             }
+            Runner::Ready(checker, version) if !self.waits.is_empty() => {
+                self.runner = Some((checker, version));
+                let held = waiting(&self.waits);
+                if self.held.as_ref() != Some(&held) {
+                    self.hold(held, now);
+                }
+                None
+            }
             Runner::Ready(checker, version) => {
                 let same = self.runner.as_ref().is_some_and(|(_, running)| *running == version);
                 let was_held = self.held.take().is_some();
@@ -420,7 +521,7 @@ impl Slot {
                 self.runner = Some((checker, version));
                 match (same, retimed) {
                     (true, false) => None,
-                    (true, true) => Some(next_due(now.monotonic, &self.spec.timing, self.phase)),
+                    (true, true) => self.next(now),
                     (false, _) if was_held => Some(now.monotonic),
                     (false, _) => Some(first_due(now.monotonic, &self.spec.timing, self.phase)),
                 }
@@ -428,12 +529,45 @@ impl Slot {
         };
         if let Some(due) = due {
             self.due = Some(due);
-        } else if self.runner.is_none() {
+        } else if self.runner.is_none() || self.held.is_some() {
             self.due = None;
         }
         self.show();
         // A check whose run is under way is queued when that has ended.
         due.filter(|_| self.running.is_none())
+    }
+
+    /// Whether others decide when it runs, or how often.
+    fn is_pending(&self) -> bool {
+        self.starting || !self.waits.is_empty()
+    }
+
+    /// When it runs again; not at all, if it rests after its start-up phase.
+    fn next(&self, now: Now) -> Option<Monotonic> {
+        let timing = self.spec.timing;
+        match self.spec.start.interval {
+            Some(interval) if self.starting => {
+                let timing = Timing { interval, jitter: timing.jitter.min(interval / 2), ..timing };
+                Some(next_due(now.monotonic, &timing, self.phase))
+            }
+            Some(_) if self.spec.start.rests => None,
+            _ => Some(next_due(now.monotonic, &timing, self.phase)),
+        }
+    }
+
+    /// What it waits for has changed. Returns whether it may run now.
+    fn goes(&mut self, now: Now) -> bool {
+        if self.runner.is_none() {
+            return false;
+        }
+        let goes = self.waits.is_empty();
+        if goes {
+            self.held = None;
+        } else {
+            self.hold(waiting(&self.waits), now);
+        }
+        self.show();
+        goes
     }
 
     /// How long a check waits that faults again and again by its plugin's own doing.
@@ -476,8 +610,10 @@ impl Slot {
         if from != Status::Unknown {
             self.since = now.wall;
         }
-        // Being compiled is what every plugin begins with.
-        if from != Status::Unknown || held.reason != FaultReason::Compiling {
+        // Being compiled or waiting is how many begin.
+        if from != Status::Unknown
+            || !matches!(held.reason, FaultReason::Compiling | FaultReason::Waiting)
+        {
             transition(&self.spec, from, Status::Unknown, held.reason.as_str(), &held.message);
         }
         self.tracker = Tracker::default();
@@ -507,6 +643,7 @@ impl Slot {
             transition(&self.spec, status, status, reason, run.outcome.message());
         }
         self.answered |= matches!(run.outcome, Outcome::Answered(_));
+        Arc::make_mut(&mut self.tally).count(&run);
         self.last = Some(Arc::new(Last { run, at: now.wall }));
         self.show();
         if change.is_some() || first { Urgency::Transition } else { Urgency::Outcome }
@@ -524,8 +661,16 @@ impl Slot {
             held: self.held.clone(),
             used: Arc::clone(&self.used),
             backoff: self.backoff,
+            starting: self.starting,
+            tally: Arc::clone(&self.tally),
         });
     }
+}
+
+fn waiting(names: &[CheckName]) -> Held {
+    let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!("it runs once this has been healthy: {}", list.join(", "));
+    Held { reason: FaultReason::Waiting, message }
 }
 
 /// The one line that a transition leaves in the log.

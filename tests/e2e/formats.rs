@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use wellcheck_core::check::{CheckSpec, Origin, Thresholds, Timing, What};
+use wellcheck_core::check::{CheckSpec, Origin, What};
 use wellcheck_core::config::tree::Place;
 use wellcheck_core::config::{Problem, Severity};
 use wellcheck_core::format::{FORMATS, Format, Selection, api};
@@ -16,9 +16,9 @@ use wellcheck_core::outcome::{
     Answer, FailReason, Fault, FaultReason, Observation, Outcome, Part, Report, Run, RunLog,
 };
 use wellcheck_core::snapshot::{
-    CheckState, Configuration, Facts, Held, Last, Newest, PluginFacts, PluginState, Setup, Snapshot,
+    CheckState, Configuration, Facts, Held, Item, Last, Newest, PluginFacts, PluginState, Setup,
+    Snapshot,
 };
-use wellcheck_core::status::Status;
 use wellcheck_core::time::WallTime;
 
 use crate::support::redact::{self, check_snapshot};
@@ -48,35 +48,16 @@ fn plugin() -> Arc<PluginFacts> {
 
 /// A check that has not run.
 fn check(name: &str, origin: Origin) -> CheckState {
-    let spec = CheckSpec {
-        name: CheckName::new(name).expect("a name"),
-        title: None,
-        tags: Vec::new(),
-        timing: Timing::default(),
-        thresholds: Thresholds::default(),
-        on_fault: Status::Unknown,
-        what: What::Plugin {
-            plugin: PluginName::new("queue").expect("a name"),
-            settings: serde_json::json!({}),
-            grants: Grants::default(),
-            limits: RunLimits::default(),
-        },
-        origin,
-        place: Place::file("wellcheck.toml"),
-        refused: None,
+    let what = What::Plugin {
+        plugin: PluginName::new("queue").expect("a name"),
+        settings: serde_json::json!({}),
+        grants: Grants::default(),
+        limits: RunLimits::default(),
     };
-    CheckState {
-        used: Arc::default(),
-        backoff: None,
-        spec: Arc::new(spec),
-        facts: Arc::new(Facts { target: None, port: 0, plugin: Some(plugin()) }),
-        state: Status::Unknown,
-        since: at(0),
-        row: 0,
-        last: None,
-        answered: false,
-        held: None,
-    }
+    let name = CheckName::new(name).expect("a name");
+    let spec = CheckSpec { origin, ..CheckSpec::new(name, what, Place::file("wellcheck.toml")) };
+    let facts = Facts { target: None, port: 0, plugin: Some(plugin()) };
+    CheckState::new(Arc::new(spec), Arc::new(facts), at(0))
 }
 
 /// A check whose last run had this outcome.
@@ -107,6 +88,7 @@ fn snapshot(mut checks: Vec<CheckState>, setup: Setup) -> Snapshot {
         at: at(1000),
         started: at(-5000),
         checks: checks.into_iter().map(Arc::new).collect(),
+        groups: Vec::new(),
         setup: Arc::new(setup),
     }
 }
@@ -134,6 +116,7 @@ fn troubled() -> Setup {
         ],
         notes: vec!["the file `X.wasm` is not used: \"quoted\" and <b>\u{1f600}</b>".to_owned()],
         starting: 1,
+        ..Setup::default()
     }
 }
 
@@ -301,7 +284,7 @@ fn every_format_has_a_snapshot_of_every_state() {
             let body = shown(*format, &format.render(&all));
             blocks.push(format!("── {name}: {} ──\n{body}\n", format.code(&all)));
             if let ([one], "full" | "pending") = (&snapshot.checks[..], *name) {
-                let one = Selection::one(snapshot, one);
+                let one = Selection::item(snapshot, Item::Check(one));
                 let body = shown(*format, &format.render(&one));
                 blocks.push(format!("── {name}, one check: {} ──\n{body}\n", format.code(&one)));
             }

@@ -14,6 +14,7 @@ use super::exit::{Ended, Exit, Failure, OrExit};
 use super::setup::{self, Logs, Where};
 use crate::checks::plugin::Supplier;
 use crate::clock::Clock;
+use crate::demand::Demand;
 use crate::keeper::{self, Keeper};
 use crate::plugins::Plugins;
 use crate::published::{Shared, SharedStandings};
@@ -86,12 +87,13 @@ pub(super) fn run(args: Args) -> Ended {
         let supplier = Supplier { store: store.clone(), standings: Some(Arc::new(standings)) };
         let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier);
         let keeper = Keeper::new(places, tools, clock, first, plugins, scheduler);
-        let tokens = keeper.tokens();
+        let live = keeper.live();
         let keeper = keeper.start(finished);
         reload_on_hangup(keeper.clone())?;
 
         let draining = Draining::default();
-        let app = App { shared, tokens, keeper, draining, sandbox, store: store.clone() };
+        let demand = Demand::default();
+        let app = App { shared, live, demand, keeper, draining, sandbox, store: store.clone() };
         let stop = ended_by_signal()?;
         setup::print(&format!("listening on http://{address}\n"))?;
         tracing::info!("look at http://{address}/health?format=text, or at http://{address}/ for more");

@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::BoxFuture;
-use wellcheck_core::check::{Origin, Thresholds, Timing};
 use wellcheck_core::config::tree::Place;
-use wellcheck_core::id::{CheckName, PluginName};
+use wellcheck_core::id::PluginName;
 use wellcheck_core::outcome::{Answer, Report};
 
 use super::*;
@@ -36,22 +35,16 @@ impl Checker for Scripted {
 }
 
 fn entry(name: &str, panics: bool) -> Entry {
+    let what = What::Plugin {
+        plugin: PluginName::new("scripted").expect("a name"),
+        settings: serde_json::json!({}),
+        grants: wellcheck_core::grant::Grants::default(),
+        limits: wellcheck_core::limits::RunLimits::default(),
+    };
+    let name = CheckName::new(name).expect("a name");
     let spec = CheckSpec {
-        name: CheckName::new(name).expect("a name"),
-        title: None,
-        tags: Vec::new(),
         timing: Timing { interval: Duration::from_millis(50), ..Timing::default() },
-        thresholds: Thresholds::default(),
-        on_fault: Status::Unknown,
-        what: What::Plugin {
-            plugin: PluginName::new("scripted").expect("a name"),
-            settings: serde_json::json!({}),
-            grants: wellcheck_core::grant::Grants::default(),
-            limits: wellcheck_core::limits::RunLimits::default(),
-        },
-        origin: Origin::Configured,
-        refused: None,
-        place: Place::file("wellcheck.toml"),
+        ..CheckSpec::new(name, what, Place::file("wellcheck.toml"))
     };
     let checker = Arc::new(Scripted { panics, runs: AtomicU32::new(0) });
     Entry {
@@ -78,7 +71,7 @@ async fn a_check_that_panics_is_a_fault_and_the_others_go_on() {
     let shared = Shared::new();
     let commands = Scheduler::start(Clock::start(), shared.clone(), 10);
     let entries = vec![entry("panics", true), entry("steady", false)];
-    let apply = Command::Apply { entries, setup: Setup::default() };
+    let apply = Command::Apply { entries, groups: Vec::new(), setup: Setup::default() };
     assert!(commands.send(apply).await.is_ok(), "the scheduler runs");
     let broken = outcome(&shared, "panics", |outcome| outcome.reason().is_some()).await;
     assert_eq!(broken.reason(), Some("internal"));

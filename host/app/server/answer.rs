@@ -1,8 +1,11 @@
 //! Answers: a code, a body that may be shared with other connections, and a few headers.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
 use http_body_util::Full;
@@ -16,8 +19,10 @@ const JSON: &str = "application/json";
 #[derive(Debug)]
 pub(crate) struct Answer {
     code: u16,
-    media_type: &'static str,
+    media_type: Cow<'static, str>,
     body: Bytes,
+    /// Instead of the standard ones, or besides them.
+    headers: Vec<(HeaderName, HeaderValue)>,
     /// What the route takes instead.
     allow: Option<&'static str>,
     challenge: bool,
@@ -25,8 +30,16 @@ pub(crate) struct Answer {
 
 impl Answer {
     /// An answer with a body of some media type.
-    pub(crate) fn new(code: u16, media_type: &'static str, body: Bytes) -> Self {
-        Self { code, media_type, body, allow: None, challenge: false }
+    pub(crate) fn new(code: u16, media_type: impl Into<Cow<'static, str>>, body: Bytes) -> Self {
+        let media_type = media_type.into();
+        Self { code, media_type, body, headers: Vec::new(), allow: None, challenge: false }
+    }
+
+    /// Sets a header.
+    #[must_use]
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
     }
 
     /// Plain text.
@@ -79,7 +92,13 @@ impl Answer {
         *response.status_mut() =
             StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.media_type));
+        let media_type = match self.media_type {
+            Cow::Borrowed(text) => HeaderValue::from_static(text),
+            Cow::Owned(text) => {
+                HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(TEXT))
+            }
+        };
+        headers.insert(CONTENT_TYPE, media_type);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         if let Some(allow) = self.allow {
@@ -87,6 +106,9 @@ impl Answer {
         }
         if self.challenge {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        for (name, value) in self.headers {
+            headers.insert(name, value);
         }
         response
     }

@@ -27,12 +27,12 @@ fn aggregate(app: &App, index: usize, format: &'static dyn Format) -> Answer {
 /// One check.
 pub(super) fn one(app: &App, asked: &Asked<'_>) -> Answer {
     let published = app.shared.load();
-    let Some(check) = published.snapshot.check(asked.name) else {
+    let Some(item) = published.snapshot.item(asked.name) else {
         return Answer::unknown_check(asked.name);
     };
     match format(asked) {
         Ok((_, format)) => {
-            let selection = Selection::one(&published.snapshot, check);
+            let selection = Selection::item(&published.snapshot, item);
             let body = format.render(&selection);
             Answer::new(format.code(&selection), format.media_type(), body.into())
         }

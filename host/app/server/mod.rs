@@ -6,10 +6,10 @@
 //! | --- | --- |
 //! | `GET /health` | the aggregate, `?format=` for another format |
 //! | `GET /health/status` | the aggregate as Genesis has it |
-//! | `GET /health/{check}` | one check, `?format=` likewise |
+//! | `GET /health/{name}` | one check, `?format=` likewise |
 //! | `GET /livez`, `/readyz`, `/startupz` | wellcheck itself, `?verbose`, `?exclude=` |
 //! | `GET /api/v1/checks` | every check as JSON |
-//! | `GET /api/v1/checks/{check}` | one check with its last outcome and log |
+//! | `GET /api/v1/checks/{name}` | one check with its last outcome and log |
 //! | `GET /api/v1/status` | version, configuration and its problems, plugins |
 //! | `POST /-/reload` | reads everything again; needs a token with the role `admin` |
 //! | `GET /` | where to look |
@@ -23,7 +23,13 @@ mod itself;
 mod listen;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use http::HeaderMap;
+use http_body_util::BodyExt;
 use hyper::Method;
 use hyper::body::Incoming;
 use wellcheck_core::config::Role;
@@ -33,7 +39,8 @@ use wellcheck_wasm::{Sandbox, SlotUse};
 pub(crate) use self::access::sha256;
 pub(crate) use self::answer::{Answer, Problem};
 pub(crate) use self::listen::{Draining, Listener};
-use crate::keeper::{Handle, Tokens};
+use crate::demand::Demand;
+use crate::keeper::{Handle, Live};
 use crate::published::Shared;
 use crate::store::Store;
 
@@ -42,8 +49,10 @@ use crate::store::Store;
 pub(crate) struct App {
     /// The picture to answer from.
     pub(crate) shared: Shared,
-    /// Who may change something.
-    pub(crate) tokens: Tokens,
+    /// The configuration that runs: who may do what, and what may be asked for.
+    pub(crate) live: Live,
+    /// Where checks run that a request asks for.
+    pub(crate) demand: Demand,
     /// Where reloads are asked for.
     pub(crate) keeper: Handle,
     /// Set when the process is about to end.
@@ -54,13 +63,15 @@ pub(crate) struct App {
     pub(crate) store: Store,
 }
 
-/// A request, as handlers see it: no body is ever read.
+/// A request, as handlers see it.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
+    method: &'a Method,
     path: &'a str,
-    /// What stands in the place of `{check}`.
+    /// What stands in the place of `{name}` or `{rest}`.
     name: &'a str,
     query: Option<&'a str>,
+    headers: &'a HeaderMap,
 }
 
 impl Asked<'_> {
@@ -76,68 +87,111 @@ impl Asked<'_> {
     }
 }
 
+/// Longest wait for a request's body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The body of a request: read only by those who ask for it, and only up to a limit.
+pub(crate) struct Body(Incoming);
+
+impl Body {
+    /// All of it.
+    ///
+    /// # Errors
+    /// When it is longer than `limit` bytes, or does not come in time.
+    pub(crate) async fn read(self, limit: usize) -> Result<Bytes, Problem> {
+        let body = http_body_util::Limited::new(self.0, limit).collect();
+        match tokio::time::timeout(BODY_TIMEOUT, body).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+                let message = format!("the body is longer than {limit} bytes");
+                Err(Problem::new(413, "body-too-large", message))
+            }
+            Ok(Err(_)) => Err(Problem::new(400, "body", "the body broke off")),
+            Err(_elapsed) => {
+                let message = format!("the body did not come within {BODY_TIMEOUT:?}");
+                Err(Problem::new(408, "body", message))
+            }
+        }
+    }
+}
+
 /// A path and what answers it.
 struct Route {
-    /// `{check}` stands for one segment.
+    /// `{name}` at the end or between two `/` stands for one segment, `{rest}` at the end for one or
+    /// more.
     path: &'static str,
     does: Does,
 }
 
 enum Does {
-    /// `GET` and `HEAD`.
+    /// `GET` and `HEAD`, from the snapshot alone.
     Read(fn(&App, &Asked<'_>) -> Answer),
-    /// `POST`, for those who have the role.
-    Reload(Role),
+    /// The methods that are given, as `Allow` has them. May wait for others, with a limit.
+    Wait(&'static str, for<'a> fn(&'a App, &'a Asked<'a>, Body) -> BoxFuture<'a, Answer>),
 }
 
-/// Every route. A fixed path wins over one with `{check}`, since such names are reserved.
+/// Every route. A fixed path wins over one with `{name}`, since it comes first or its names are
+/// reserved.
 const ROUTES: &[Route] = &[
     Route { path: "/health", does: Does::Read(health::all) },
     Route { path: "/health/status", does: Does::Read(health::genesis) },
-    Route { path: "/health/{check}", does: Does::Read(health::one) },
+    Route { path: "/health/{name}", does: Does::Read(health::one) },
     Route { path: "/livez", does: Does::Read(itself::live) },
     Route { path: "/readyz", does: Does::Read(itself::ready) },
     Route { path: "/startupz", does: Does::Read(itself::ready) },
     Route { path: "/api/v1/checks", does: Does::Read(checks) },
-    Route { path: "/api/v1/checks/{check}", does: Does::Read(check) },
+    Route { path: "/api/v1/checks/{name}", does: Does::Read(check) },
     Route { path: "/api/v1/status", does: Does::Read(status) },
-    Route { path: "/-/reload", does: Does::Reload(Role::Admin) },
+    Route { path: "/-/reload", does: Does::Wait("POST", reload) },
     Route { path: "/", does: Does::Read(itself::index) },
 ];
 
-/// The route of a path, and what stands in the place of `{check}`.
+/// The route of a path, and what stands in the place of `{name}` or `{rest}`.
 fn route(path: &str) -> Option<(&'static Route, &str)> {
-    ROUTES.iter().find_map(|route| match route.path.strip_suffix("{check}") {
-        Some(prefix) => {
-            let name = path.strip_prefix(prefix)?;
-            (!name.is_empty() && !name.contains('/')).then_some((route, name))
-        }
-        None => (route.path == path).then_some((route, "")),
-    })
+    ROUTES.iter().find_map(|route| Some((route, fits(route.path, path)?)))
+}
+
+/// What stands in the place of `{name}` or `{rest}` of a pattern; nothing if the path does not fit.
+fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    if let Some(prefix) = pattern.strip_suffix("{rest}") {
+        return path.strip_prefix(prefix).filter(|rest| !rest.is_empty());
+    }
+    let Some((prefix, suffix)) = pattern.split_once("{name}") else {
+        return (pattern == path).then_some("");
+    };
+    let name = path.strip_prefix(prefix)?.strip_suffix(suffix)?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
 /// Answers one request.
 async fn answer(app: Arc<App>, request: hyper::Request<Incoming>) -> Answer {
-    let (uri, method) = (request.uri(), request.method());
-    let Some((route, name)) = route(uri.path()) else { return Answer::not_found(uri.path()) };
-    let asked = Asked { path: uri.path(), name, query: uri.query() };
-    match (&route.does, method) {
-        (Does::Read(read), &(Method::GET | Method::HEAD)) => read(&app, &asked),
-        (Does::Read(_), _) => Answer::method_not_allowed(asked.path, "GET, HEAD"),
-        (Does::Reload(role), &Method::POST) => {
-            match access::check(&app.tokens.load(), request.headers(), *role) {
-                Ok(name) => {
-                    tracing::info!(token = %name, "reload asked for");
-                    reload(&app).await
-                }
-                Err(problem) => problem.into(),
-            }
+    let (head, body) = request.into_parts();
+    let (path, method) = (head.uri.path(), &head.method);
+    let Some((route, name)) = route(path) else { return Answer::not_found(path) };
+    let asked = Asked { method, path, name, query: head.uri.query(), headers: &head.headers };
+    match &route.does {
+        Does::Read(read) if matches!(*method, Method::GET | Method::HEAD) => read(&app, &asked),
+        Does::Read(_) => Answer::method_not_allowed(path, "GET, HEAD"),
+        Does::Wait(methods, wait) if methods.split(", ").any(|m| m == method.as_str()) => {
+            wait(&app, &asked, Body(body)).await
         }
-        (Does::Reload(_), _) => Answer::method_not_allowed(asked.path, "POST"),
+        Does::Wait(methods, _) => Answer::method_not_allowed(path, methods),
     }
 }
 
-async fn reload(app: &App) -> Answer {
+/// `POST /-/reload`, for those with the role `admin`.
+fn reload<'a>(app: &'a App, asked: &'a Asked<'a>, _body: Body) -> BoxFuture<'a, Answer> {
+    async move {
+        match access::check(&app.live.load().tokens, asked.headers, Role::Admin) {
+            Ok(name) => tracing::info!(token = %name, "reload asked for"),
+            Err(problem) => return problem.into(),
+        }
+        reloaded(app).await
+    }
+    .boxed()
+}
+
+async fn reloaded(app: &App) -> Answer {
     match app.keeper.reload().await {
         Some(reloaded) => Answer::json(
             if reloaded.applied { 200 } else { 422 },
@@ -173,7 +227,10 @@ mod tests {
         let found = |path| route(path).map(|(route, name)| (route.path, name));
         assert_eq!(found("/health"), Some(("/health", "")));
         assert_eq!(found("/health/status"), Some(("/health/status", "")));
-        assert_eq!(found("/health/shop"), Some(("/health/{check}", "shop")));
+        assert_eq!(found("/health/shop"), Some(("/health/{name}", "shop")));
+        assert_eq!(fits("/a/{name}/b", "/a/x/b"), Some("x"));
+        assert_eq!(fits("/a/{rest}", "/a/x/b"), Some("x/b"));
+        assert_eq!((fits("/a/{name}/b", "/a//b"), fits("/a/{rest}", "/a/")), (None, None));
         for path in ["/health/", "/health/a/b", "/healthz", "", "*", "/api/v1/checks/"] {
             assert_eq!(found(path), None, "{path}");
         }

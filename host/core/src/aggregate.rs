@@ -1,54 +1,83 @@
 //! From all states to one.
 //!
-//! The aggregate is the worst state of the checks that count; with nothing to count it passes.
-//! `unknown` is not healthy: a check that cannot answer must not be taken for one that passes.
+//! The aggregate is the worst state of what counts: the groups, and the checks that are in none.
+//! With nothing to count it passes. `unknown` is not healthy: a check that cannot answer must not be
+//! taken for one that passes.
 
-use std::sync::Arc;
-
-use crate::snapshot::CheckState;
+use crate::snapshot::Item;
 use crate::status::Status;
+use crate::units::count;
 
 /// The worst of all; `pass` where there are none.
 pub fn worst(states: impl IntoIterator<Item = Status>) -> Status {
     states.into_iter().fold(Status::Pass, Status::worst)
 }
 
-/// The state of a selection of checks.
-pub fn status(checks: &[Arc<CheckState>]) -> Status {
-    worst(checks.iter().filter(|check| check.counts()).map(|check| check.state))
+/// The state of a selection of checks and groups.
+pub fn status<'a>(items: impl IntoIterator<Item = Item<'a>>) -> Status {
+    worst(items.into_iter().filter(|item| item.counts()).map(Item::state))
 }
 
-/// One line about a selection of checks: `2 of 5 checks do not pass: a (fail: refused), ...`.
-pub fn summary(checks: &[Arc<CheckState>]) -> String {
+/// One line about a selection: `2 of 5 checks do not pass: a (fail: refused), ...`.
+pub fn summary(items: &[Item<'_>]) -> String {
     const NAMED: usize = 10;
-    if checks.is_empty() {
+    if items.is_empty() {
         return "there is nothing to check".to_owned();
     }
-    let (counted, others): (Vec<_>, Vec<_>) = checks.iter().partition(|check| check.counts());
-    let off: Vec<_> = counted.iter().filter(|check| check.state != Status::Pass).collect();
-    let named = off.iter().take(NAMED).map(|check| match check.reason() {
-        Some(reason) => format!("{} ({}: {reason})", check.spec.name, check.state),
-        None => format!("{} ({})", check.spec.name, check.state),
-    });
-    let named = named.collect::<Vec<_>>().join(", ");
+    let (counted, others): (Vec<Item<'_>>, Vec<Item<'_>>) =
+        items.iter().partition(|item| item.counts());
+    let off: Vec<_> = counted.iter().filter(|item| item.state() != Status::Pass).collect();
+    let named = off.iter().take(NAMED).map(|item| named(**item)).collect::<Vec<_>>().join(", ");
     let more = match off.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    let uncounted = match others.len() {
+    let groups = counted.iter().filter(|item| matches!(item, Item::Group(_))).count();
+    let noun = match (groups, counted.len()) {
+        (0, _) => "check",
+        (groups, all) if groups == all => "group",
+        _ => "check or group",
+    };
+    let plural = match noun {
+        "check or group" => "checks and groups".to_owned(),
+        noun => format!("{noun}s"),
+    };
+    let text = match (off.len(), counted.len()) {
+        (0, 0) => "no check counts yet".to_owned(),
+        (0, 1) => format!("the {noun} passes"),
+        (0, n) => format!("all {n} {plural} pass"),
+        (1, 1) => format!("the {noun} does not pass: {named}"),
+        (1, n) => format!("1 of {n} {plural} does not pass: {named}"),
+        (off, n) => format!("{off} of {n} {plural} do not pass: {named}{more}"),
+    };
+    let aside = others.iter().filter(|item| item.in_maintenance()).count();
+    let aside_text = match aside {
+        0 => String::new(),
+        1 => "; 1 is in maintenance".to_owned(),
+        n => format!("; {n} are in maintenance"),
+    };
+    let dropped = |item: &&Item<'_>| matches!(item, Item::Check(check) if !check.spec.maintenance);
+    let dropped = others.iter().filter(dropped).count();
+    let uncounted = match dropped {
         0 => String::new(),
         1 => "; 1 plugin that nobody configured has not answered yet".to_owned(),
         n => format!("; {n} plugins that nobody configured have not answered yet"),
     };
-    let text = match (off.len(), counted.len()) {
-        (0, 0) => "no check counts yet".to_owned(),
-        (0, 1) => "the check passes".to_owned(),
-        (0, n) => format!("all {n} checks pass"),
-        (1, 1) => format!("the check does not pass: {named}"),
-        (1, n) => format!("1 of {n} checks does not pass: {named}"),
-        (off, n) => format!("{off} of {n} checks do not pass: {named}{more}"),
-    };
-    format!("{text}{uncounted}")
+    format!("{text}{aside_text}{uncounted}")
+}
+
+fn named(item: Item<'_>) -> String {
+    let (name, state) = (item.name(), item.state());
+    match item {
+        Item::Check(check) => match check.reason() {
+            Some(reason) => format!("{name} ({state}: {reason})"),
+            None => format!("{name} ({state})"),
+        },
+        Item::Group(group) => {
+            let (healthy, all) = group.healthy;
+            format!("{name} ({state}: {healthy} of {} healthy)", count(all, "member"))
+        }
+    }
 }
 
 #[cfg(test)]

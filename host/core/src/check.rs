@@ -1,5 +1,6 @@
 //! A check as configured: its name, its timing, its thresholds, and what it looks at.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::tree::{Place, Table, Text};
@@ -17,8 +18,14 @@ pub struct CheckSpec {
     pub title: Option<String>,
     /// For selecting checks.
     pub tags: Vec<String>,
+    /// Further facts, for formats that show them.
+    pub labels: BTreeMap<String, String>,
     /// When it runs.
     pub timing: Timing,
+    /// When it begins to run, and what it does until it has passed.
+    pub start: Start,
+    /// Whether somebody works on its target: it runs and is shown, and does not count.
+    pub maintenance: bool,
     /// When its state changes.
     pub thresholds: Thresholds,
     /// The state that faults lead to: `unknown`, or `fail` for those who want it.
@@ -34,6 +41,25 @@ pub struct CheckSpec {
 }
 
 impl CheckSpec {
+    /// A configured check with every default.
+    pub fn new(name: CheckName, what: What, place: Place) -> Self {
+        Self {
+            name,
+            title: None,
+            tags: Vec::new(),
+            labels: BTreeMap::new(),
+            timing: Timing::default(),
+            start: Start::default(),
+            maintenance: false,
+            thresholds: Thresholds::default(),
+            on_fault: Status::Unknown,
+            what,
+            origin: Origin::Configured,
+            refused: None,
+            place,
+        }
+    }
+
     /// The word after `kind =`.
     pub fn kind(&self) -> &str {
         match &self.what {
@@ -97,6 +123,19 @@ impl Default for Timing {
             jitter: Duration::ZERO,
         }
     }
+}
+
+/// When a check begins to run, and how often it runs until then.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Start {
+    /// Checks and groups that must have been healthy once before it runs at all.
+    pub after: Vec<CheckName>,
+    /// From run to run in the start-up phase; without it there is no such phase.
+    pub interval: Option<Duration>,
+    /// The group whose first healthy moment ends the start-up phase; the check's own if there is none.
+    pub with: Option<CheckName>,
+    /// Whether it goes on to run after the start-up phase. If not, it stays as it was then.
+    pub rests: bool,
 }
 
 /// How many outcomes in a row change a state.

@@ -24,6 +24,10 @@ pub mod limits;
 
 pub mod check;
 
+pub mod group;
+
+pub mod endpoint;
+
 pub mod threshold;
 
 pub mod schedule;
@@ -39,3 +43,5 @@ pub mod snapshot;
 pub mod aggregate;
 
 pub mod format;
+
+pub mod import;

@@ -208,6 +208,8 @@ reasons! {
     FaultReason {
         /// No run has finished yet.
         Pending = "pending",
+        /// It runs once what it depends on has been healthy.
+        Waiting = "waiting",
         /// The plugin is being compiled.
         Compiling = "compiling",
         /// There is no plugin file of that name.

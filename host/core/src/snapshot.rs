@@ -4,16 +4,19 @@
 //! (health in each format, the API, the page) is a function of one snapshot, so that two answers
 //! never contradict each other.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::{CheckSpec, Origin};
 use crate::config::Problem;
+use crate::endpoint::EndpointSpec;
 use crate::grant::Use;
-use crate::outcome::{FaultReason, Run};
+use crate::group::GroupSpec;
+use crate::outcome::{Fault, FaultReason, Outcome, Report, Run, RunLog};
 use crate::status::Status;
 use crate::time::WallTime;
+use crate::units::count;
 
 /// All checks, by name, and what else there is to say.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +27,8 @@ pub struct Snapshot {
     pub started: WallTime,
     /// Sorted by name.
     pub checks: Vec<Arc<CheckState>>,
+    /// Sorted by name.
+    pub groups: Vec<Arc<GroupState>>,
     /// What is configured and loaded.
     pub setup: Arc<Setup>,
 }
@@ -34,6 +39,167 @@ impl Snapshot {
         let index =
             self.checks.binary_search_by(|state| state.spec.name.as_str().cmp(name)).ok()?;
         self.checks.get(index)
+    }
+
+    /// The group of that name.
+    pub fn group(&self, name: &str) -> Option<&Arc<GroupState>> {
+        let index =
+            self.groups.binary_search_by(|state| state.spec.name.as_str().cmp(name)).ok()?;
+        self.groups.get(index)
+    }
+
+    /// The check or group of that name; no two have the same.
+    pub fn item(&self, name: &str) -> Option<Item<'_>> {
+        self.check(name).map(Item::Check).or_else(|| self.group(name).map(Item::Group))
+    }
+
+    /// What the state of everything is made from: the groups that are in no other group, and the
+    /// checks that are in none.
+    pub fn roots(&self) -> Vec<Item<'_>> {
+        let inner: BTreeSet<&str> = self
+            .groups
+            .iter()
+            .flat_map(|group| group.spec.members.iter().map(|member| member.name.as_str()))
+            .collect();
+        let all = self.groups.iter().map(Item::Group).chain(self.checks.iter().map(Item::Check));
+        all.filter(|item| !inner.contains(item.name())).collect()
+    }
+}
+
+/// A check or a group.
+#[derive(Debug, Clone, Copy)]
+pub enum Item<'a> {
+    /// A check.
+    Check(&'a Arc<CheckState>),
+    /// A group.
+    Group(&'a Arc<GroupState>),
+}
+
+impl<'a> Item<'a> {
+    /// Its name.
+    pub fn name(self) -> &'a str {
+        match self {
+            Self::Check(check) => check.spec.name.as_str(),
+            Self::Group(group) => group.spec.name.as_str(),
+        }
+    }
+
+    /// Free text for people, or else its name.
+    pub fn title(self) -> &'a str {
+        let title = match self {
+            Self::Check(check) => check.spec.title.as_deref(),
+            Self::Group(group) => group.spec.title.as_deref(),
+        };
+        title.unwrap_or(self.name())
+    }
+
+    /// Its tags.
+    pub fn tags(self) -> &'a [String] {
+        match self {
+            Self::Check(check) => &check.spec.tags,
+            Self::Group(group) => &group.spec.tags,
+        }
+    }
+
+    /// Its labels.
+    pub fn labels(self) -> &'a BTreeMap<String, String> {
+        match self {
+            Self::Check(check) => &check.spec.labels,
+            Self::Group(group) => &group.spec.labels,
+        }
+    }
+
+    /// After thresholds.
+    pub fn state(self) -> Status {
+        match self {
+            Self::Check(check) => check.state,
+            Self::Group(group) => group.state,
+        }
+    }
+
+    /// When the state was reached.
+    pub fn since(self) -> WallTime {
+        match self {
+            Self::Check(check) => check.since,
+            Self::Group(group) => group.since,
+        }
+    }
+
+    /// Whether it is in maintenance.
+    pub fn in_maintenance(self) -> bool {
+        match self {
+            Self::Check(check) => check.spec.maintenance,
+            Self::Group(group) => group.maintenance,
+        }
+    }
+
+    /// Whether it counts in the aggregate and in the groups that it is a member of.
+    pub fn counts(self) -> bool {
+        match self {
+            Self::Check(check) => check.counts(),
+            Self::Group(group) => group.counts(),
+        }
+    }
+}
+
+/// One group, as the host believes it to be now.
+#[derive(Debug, Clone)]
+pub struct GroupState {
+    /// As configured.
+    pub spec: Arc<GroupSpec>,
+    /// After the group's thresholds; `unknown` where no member counts.
+    pub state: Status,
+    /// When the state was reached.
+    pub since: WallTime,
+    /// Whether any member counts.
+    pub asked: bool,
+    /// Whether every member is in maintenance, and there is one.
+    pub maintenance: bool,
+    /// The members, directly within it, that are as they should be, and all of them that count.
+    pub healthy: (usize, usize),
+}
+
+impl GroupState {
+    /// Whether it counts in the aggregate and in the groups that it is a member of.
+    pub fn counts(&self) -> bool {
+        self.asked && !self.maintenance
+    }
+
+    /// One line for a person.
+    pub fn message(&self) -> String {
+        match (self.spec.members.len(), self.healthy) {
+            (0, _) => "it has no members".to_owned(),
+            (_, (_, 0)) if self.maintenance => "every member is in maintenance".to_owned(),
+            (_, (_, 0)) => "no member counts yet".to_owned(),
+            (_, (healthy, all)) => format!("{healthy} of {} healthy", count(all, "member")),
+        }
+    }
+}
+
+/// How often a check ran, since the process started or the check was changed.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Tally {
+    /// Runs by the status that they argued for, in the order of [`Status::ALL`].
+    pub runs: [u64; Status::ALL.len()],
+    /// Runs that did not pass, by reason.
+    pub reasons: Vec<(&'static str, u64)>,
+    /// Seconds that the runs took, together.
+    pub seconds: f64,
+}
+
+impl Tally {
+    /// Counts a run.
+    pub fn count(&mut self, run: &Run) {
+        let status = run.outcome.status();
+        self.runs[status as usize] += 1;
+        self.seconds += run.duration.as_secs_f64();
+        // A closed list, so that this stays short.
+        if let Some(reason) = run.outcome.reason() {
+            match self.reasons.iter_mut().find(|(known, _)| *known == reason) {
+                Some((_, n)) => *n += 1,
+                None => self.reasons.push((reason, 1)),
+            }
+        }
     }
 }
 
@@ -48,6 +214,8 @@ pub struct Setup {
     pub notes: Vec<String>,
     /// Plugins that were there at the start and are not decided yet: not ready until there are none.
     pub starting: usize,
+    /// The paths that the configuration adds.
+    pub endpoints: Arc<[EndpointSpec]>,
 }
 
 /// How the last reading of the configuration went.
@@ -143,6 +311,10 @@ pub struct CheckState {
     pub used: Arc<BTreeSet<Use>>,
     /// Why it runs less often than its interval says.
     pub backoff: Option<Backoff>,
+    /// Whether it is in its start-up phase.
+    pub starting: bool,
+    /// How often it ran.
+    pub tally: Arc<Tally>,
 }
 
 /// Most things that are remembered of what the runs of a check asked for.
@@ -176,10 +348,28 @@ pub struct Held {
 }
 
 impl CheckState {
+    /// A check that has not run yet.
+    pub fn new(spec: Arc<CheckSpec>, facts: Arc<Facts>, since: WallTime) -> Self {
+        Self {
+            starting: spec.start.interval.is_some(),
+            spec,
+            facts,
+            state: Status::Unknown,
+            since,
+            row: 0,
+            last: None,
+            answered: false,
+            held: None,
+            used: Arc::default(),
+            backoff: None,
+            tally: Arc::default(),
+        }
+    }
+
     /// Whether it counts in the aggregate. A plugin file that nobody configured does not turn the
-    /// code before it has answered once.
+    /// code before it has answered once, and a check in maintenance does not at all.
     pub fn counts(&self) -> bool {
-        self.spec.origin != Origin::Dropped || self.answered
+        !self.spec.maintenance && (self.spec.origin != Origin::Dropped || self.answered)
     }
 
     /// The last run, unless what is true now is that it cannot run.
@@ -206,6 +396,30 @@ impl CheckState {
         match self.current() {
             Some(last) => last.run.outcome.message(),
             None => "it has not run yet",
+        }
+    }
+
+    /// The same without anything but names and states.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        let blank = |last: &Arc<Last>| {
+            let outcome = match &last.run.outcome {
+                Outcome::Answered(report) => Outcome::Answered(Report {
+                    reason: report.reason,
+                    ..Report::new(report.status, "")
+                }),
+                Outcome::Faulted(fault) => Outcome::Faulted(Fault::new(fault.reason, "")),
+            };
+            let duration = last.run.duration;
+            let run = Run { outcome, duration, log: RunLog::default(), used: Vec::new() };
+            Arc::new(Last { run, at: last.at })
+        };
+        Self {
+            facts: Arc::default(),
+            last: self.last.as_ref().map(blank),
+            held: self.held.as_ref().map(|held| Held { message: String::new(), ..held.clone() }),
+            used: Arc::default(),
+            ..self.clone()
         }
     }
 

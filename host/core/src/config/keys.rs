@@ -49,6 +49,9 @@ pub const ROOT: &[Key] = &[
     key("store", "", "[store]", "Where checks keep what they keep."),
     key("token", "", "[[token]]", "Who may call the routes that change something."),
     key("check", "", "[[check]]", "A check."),
+    key("group", "", "[[group]]", "Several checks or groups as one."),
+    key("endpoint", "", "[[endpoint]]", "A path that answers for some checks in some format."),
+    key("listen", "", "[[listen]]", "A further address to listen on."),
 ];
 
 /// `[server]`.
@@ -251,6 +254,186 @@ pub const CHECK: &[Key] = &[
     ),
     key("enabled", "true", "enabled = false", "Whether the check exists at all."),
     key("tags", "none", "tags = [\"core\"]", "For selecting checks."),
+    LABELS_KEY,
+    key(
+        "maintenance",
+        "false",
+        "maintenance = true",
+        "Whether somebody works on its target: it runs and is shown, and does not count.",
+    ),
+    key(
+        "depends-on",
+        "none",
+        "depends-on = [\"db\"]",
+        "Checks or groups, by name, each of which must have been healthy once before this check runs for the first time.",
+    ),
+    key(
+        "startup-interval",
+        "none",
+        "startup-interval = \"5s\"",
+        "From run to run until the check has been healthy for the first time, 50ms to 7d; `interval` holds from then on.",
+    ),
+    key(
+        "startup-with",
+        "the check itself",
+        "startup-with = \"web\"",
+        "A group: the start-up phase ends when that has been healthy for the first time.",
+    ),
+    key(
+        "continuous",
+        "true",
+        "continuous = false",
+        "Whether the check goes on to run after its start-up phase; if not, it stays as it was then. `false` goes with `startup-interval`.",
+    ),
+];
+
+const LABELS_KEY: Key = key(
+    "labels",
+    "none",
+    "labels = { team = \"shop\" }",
+    "Further facts, name and text, for formats that show them: at most 16, of at most 200 bytes.",
+);
+
+/// `[[group]]`.
+pub const GROUP: &[Key] = &[
+    key(
+        "name",
+        "",
+        "name = \"checkout\"",
+        "Unique among checks and groups, and written as the name of a check is.",
+    ),
+    key("title", "the name", "title = \"Checkout\"", "Free text for people, at most 200 bytes."),
+    key(
+        "members",
+        "none",
+        "members = [\"shop\", \"payment\"]",
+        "Checks or groups, by name. A check counts in the aggregate through its groups. A group without members is `unknown` and does not count.",
+    ),
+    key(
+        "healthy",
+        "\"all\"",
+        "healthy = \"any\"",
+        "How many members must be well: `all` or `any`; see also `at-least`. The state of the group is the best status that so many members have or better.",
+    ),
+    key(
+        "at-least",
+        "all",
+        "at-least = \"60%\"",
+        "In place of `healthy`: a number of members, 1 to 100000, or a share of them, 1% to 100%; by weight, where there are `weights`.",
+    ),
+    key(
+        "weights",
+        "1 for each",
+        "weights = { shop = 3 }",
+        "How much members count, by name, 0 to 1000.",
+    ),
+    key(
+        "unknown",
+        "\"unhealthy\"",
+        "unknown = \"left-out\"",
+        "What an `unknown` member is taken for: `unhealthy`, `healthy`, or `left-out`, as if it were no member.",
+    ),
+    key(
+        "failure-threshold",
+        "1",
+        "failure-threshold = 2",
+        "How often in a row the members must argue for a worse state until the group has it, 1 to 100; they do so whenever a run of one of them has ended.",
+    ),
+    key(
+        "success-threshold",
+        "1",
+        "success-threshold = 2",
+        "Likewise, until the group is healthy again.",
+    ),
+    key("tags", "none", "tags = [\"core\"]", "For selecting groups."),
+    LABELS_KEY,
+];
+
+/// `[[endpoint]]`.
+pub const ENDPOINT: &[Key] = &[
+    key(
+        "path",
+        "",
+        "path = \"/actuator/health\"",
+        "Begins with `/`; wins over a built-in route of the same path, but for those below `/api/` and `/-/`.",
+    ),
+    key(
+        "format",
+        "as the client asks, else health+json",
+        "format = \"spring\"",
+        "One of the formats that `GET /` lists.",
+    ),
+    key(
+        "names",
+        "see `tags`",
+        "names = [\"shop\", \"checkout\"]",
+        "Checks or groups that it answers for. What is in a group is shown, and the group counts.",
+    ),
+    key(
+        "tags",
+        "all, where there are no `names` either",
+        "tags = [\"core\"]",
+        "Checks and groups with one of these tags are in it.",
+    ),
+    key("exclude", "none", "exclude = [\"backup\"]", "Checks or groups that are left out."),
+    key(
+        "codes",
+        "the format's own",
+        "codes = { warn = 429, unknown = 500 }",
+        "HTTP status codes by state (`pass`, `warn`, `unknown`, `fail`), 200 to 599.",
+    ),
+    key(
+        "detail",
+        "\"all\"",
+        "detail = \"names\"",
+        "How much it tells: `none` is the state alone, `names` also the names and states of checks and groups, `all` everything.",
+    ),
+    key(
+        "detail-with-token",
+        "as `detail`",
+        "detail-with-token = \"all\"",
+        "How much it tells those who come with a token of any role.",
+    ),
+    key(
+        "standby",
+        "\"healthy\"",
+        "standby = \"unhealthy\"",
+        "In the format `genesis`: whether a check in maintenance is `healthy` or `unhealthy`.",
+    ),
+    key(
+        "listener",
+        "every one",
+        "listener = \"inside\"",
+        "The `[[listen]]` that alone serves it, or `main` for the one of `[server]`.",
+    ),
+];
+
+/// `[[listen]]`.
+pub const LISTEN: &[Key] = &[
+    key(
+        "name",
+        "",
+        "name = \"inside\"",
+        "What endpoints call it, written as the name of a check is; not `main`.",
+    ),
+    key(
+        "address",
+        "",
+        "address = \"127.0.0.1:4569\"",
+        "Address and port. Port 0 takes a free one. Changing a `[[listen]]` takes a restart.",
+    ),
+    key(
+        "protocol",
+        "\"http\"",
+        "protocol = \"grpc\"",
+        "`http`, or `grpc` for `grpc.health.v1`: the service is the name of a check or group, or nothing for all.",
+    ),
+    key(
+        "routes",
+        "all",
+        "routes = [\"/health/status\"]",
+        "The built-in routes that it serves, as `GET /` names them. Endpoints that name the listener are served besides.",
+    ),
 ];
 
 /// `[check.grants]`.
@@ -389,6 +572,17 @@ pub const SECTIONS: &[Section] = &[
         header: "[[check]]",
         doc: "A check. All keys of `[defaults]` stand here too.",
         keys: CHECK,
+    },
+    Section { header: "[[group]]", doc: "Several checks or groups as one.", keys: GROUP },
+    Section {
+        header: "[[endpoint]]",
+        doc: "A path that answers for some checks in some format.",
+        keys: ENDPOINT,
+    },
+    Section {
+        header: "[[listen]]",
+        doc: "A further address to listen on. In `wellcheck.toml` alone.",
+        keys: LISTEN,
     },
     Section {
         header: "[check.grants]",

@@ -26,7 +26,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::CheckSpec;
+use crate::endpoint::{EndpointSpec, ListenSpec};
 use crate::grant::Grants;
+use crate::group::GroupSpec;
 use crate::id::{CheckName, PluginName};
 use crate::limits::{HostLimits, LoadLimits};
 use crate::redact::Redactor;
@@ -111,6 +113,12 @@ pub struct Config {
     pub tokens: Vec<Token>,
     /// `[[check]]`, sidecars and plugin files alone, by name.
     pub checks: Vec<CheckSpec>,
+    /// `[[group]]`, by name.
+    pub groups: Vec<GroupSpec>,
+    /// `[[endpoint]]`, in their order.
+    pub endpoints: Vec<EndpointSpec>,
+    /// `[[listen]]`, in their order.
+    pub listeners: Vec<ListenSpec>,
     /// `[secrets]`, by name. `Debug` shows the names only.
     pub secrets: Arc<BTreeMap<String, String>>,
     /// `[store] path`: where checks keep what they keep; the program has a default.
@@ -122,12 +130,26 @@ pub struct Config {
 
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { server, plugins, tokens, checks, secrets, store, redactor } = self;
+        let Self {
+            server,
+            plugins,
+            tokens,
+            checks,
+            groups,
+            endpoints,
+            listeners,
+            secrets,
+            store,
+            redactor,
+        } = self;
         f.debug_struct("Config")
             .field("server", server)
             .field("plugins", plugins)
             .field("tokens", tokens)
             .field("checks", checks)
+            .field("groups", groups)
+            .field("endpoints", endpoints)
+            .field("listeners", listeners)
             .field("secrets", &secrets.keys())
             .field("store", store)
             .field("redactor", redactor)

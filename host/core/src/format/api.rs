@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-use crate::aggregate;
+use super::Selection;
 use crate::check::What;
 use crate::config::Problem;
 use crate::grant::{Grants, Use};
@@ -28,9 +28,10 @@ pub fn list(snapshot: &Snapshot) -> Vec<u8> {
         time: WallTime,
         checks: Vec<Check<'a>>,
     }
+    let selection = Selection::all(snapshot);
     encode(&List {
-        status: aggregate::status(&snapshot.checks),
-        summary: aggregate::summary(&snapshot.checks),
+        status: selection.status(),
+        summary: selection.summary(),
         time: snapshot.at,
         checks: snapshot.checks.iter().map(|state| check(state)).collect(),
     })

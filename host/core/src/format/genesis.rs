@@ -3,6 +3,8 @@
 //! Four upper-case keys in a fixed order; 200 if every process is healthy, else 503. `WARNING` is not
 //! in the set of healthy states there, so that a warning answers 503 too.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::{Format, Selection};
@@ -28,8 +30,17 @@ impl Format for Genesis {
     }
 
     fn code(&self, selection: &Selection<'_>) -> u16 {
-        let counted = selection.checks.iter().filter(|check| check.counts());
-        if counted.into_iter().all(|check| state(check) == "UP") { 200 } else { 503 }
+        if selection.checks.is_empty() {
+            // Nothing to show, or nothing that may be shown: the state of all decides.
+            return if matches!(selection.status(), Status::Pass) { 200 } else { 503 };
+        }
+        let standby = selection.options.standby_is_healthy;
+        let healthy = |check: &Arc<CheckState>| match state(check) {
+            "UP" => true,
+            "STANDBY" => standby,
+            _ => !check.counts(),
+        };
+        if selection.checks.iter().all(healthy) { 200 } else { 503 }
     }
 
     fn render(&self, selection: &Selection<'_>) -> Vec<u8> {
@@ -63,12 +74,19 @@ struct Process<'a> {
 }
 
 fn state(check: &CheckState) -> &'static str {
+    if check.spec.maintenance {
+        return "STANDBY";
+    }
     match check.state {
         Status::Pass => "UP",
         Status::Warn => "WARNING",
         Status::Fail => "DOWN",
         Status::Unknown => match (&check.held, &check.last) {
-            (Some(held), _) if held.reason == FaultReason::Compiling => "STARTING",
+            (Some(held), _)
+                if matches!(held.reason, FaultReason::Compiling | FaultReason::Waiting) =>
+            {
+                "STARTING"
+            }
             (Some(_), _) => "MISSING",
             (None, None) => "STARTING",
             (None, Some(last)) => match last.run.outcome {

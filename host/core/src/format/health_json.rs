@@ -8,7 +8,6 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 
 use super::{Format, Scope, Selection, backing_off, notes};
-use crate::aggregate;
 use crate::outcome::{Observation, Outcome};
 use crate::snapshot::CheckState;
 use crate::status::Status;
@@ -38,7 +37,7 @@ impl Format for HealthJson {
             version: "1",
             release_id: env!("CARGO_PKG_VERSION"),
             description: "health as wellcheck sees it",
-            output: (status != Status::Pass).then(|| aggregate::summary(selection.checks)),
+            output: (status != Status::Pass).then(|| selection.summary()),
             notes: notes(selection),
             checks: Checks(selection),
         };
@@ -73,7 +72,7 @@ struct Checks<'a>(&'a Selection<'a>);
 impl Serialize for Checks<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
-        for check in self.0.checks {
+        for check in &*self.0.checks {
             map.serialize_entry(check.spec.name.as_str(), &[entry(check)])?;
             if self.0.scope == Scope::One {
                 observations(check, &mut map)?;

@@ -9,10 +9,14 @@ mod text;
 
 pub mod api;
 
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::aggregate;
-use crate::snapshot::{CheckState, Newest, PluginState, Snapshot};
+use crate::endpoint::{Detail, Pick};
+use crate::id::CheckName;
+use crate::snapshot::{CheckState, GroupState, Item, Newest, PluginState, Snapshot};
 use crate::status::Status;
 use crate::units::count;
 
@@ -30,9 +34,20 @@ pub trait Format: Sync {
     /// Its media type, as sent in `Content-Type`.
     fn media_type(&self) -> &'static str;
 
+    /// The media types, without parameters, by which a client may ask for it in `Accept`. A type
+    /// belongs to one format alone.
+    fn accepts(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The HTTP status code for a selection.
     fn code(&self, selection: &Selection<'_>) -> u16 {
         if selection.status().is_healthy() { 200 } else { 503 }
+    }
+
+    /// How long others may keep the answer, as `Cache-Control` says it.
+    fn cache_control(&self, _selection: &Selection<'_>) -> String {
+        "no-store".to_owned()
     }
 
     /// The body.
@@ -44,43 +59,178 @@ pub fn by_name(name: &str) -> Option<(usize, &'static dyn Format)> {
     FORMATS.iter().copied().enumerate().find(|(_, format)| format.name() == name)
 }
 
-/// The checks that an answer is about.
-#[derive(Debug, Clone, Copy)]
+/// What an answer is about, and how much of it is told.
+#[derive(Debug, Clone)]
 pub struct Selection<'a> {
-    /// The picture that they are from.
+    /// The picture that it is from.
     pub snapshot: &'a Snapshot,
-    /// Sorted by name.
-    pub checks: &'a [Arc<CheckState>],
-    /// Whether the answer is about all or about one.
+    /// Sorted by name; only what may be told of them.
+    pub checks: Cow<'a, [Arc<CheckState>]>,
+    /// Likewise.
+    pub groups: Cow<'a, [Arc<GroupState>]>,
+    /// What the state is made from; see [`Selection::tree`] for what may be told.
+    roots: Vec<Item<'a>>,
+    /// Whether the answer is about many, about a group or about one check.
     pub scope: Scope,
+    /// How it is told.
+    pub options: Options,
 }
 
-/// Whether an answer is about all checks or about one.
+/// How an answer is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// How much.
+    pub detail: Detail,
+    /// Whether, in the format `genesis`, a check in maintenance counts as healthy.
+    pub standby_is_healthy: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { detail: Detail::All, standby_is_healthy: true }
+    }
+}
+
+/// Whether an answer is about many, about a group or about one check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// The aggregate: one short entry for each.
     All,
+    /// One group with everything that is in it.
+    Group,
     /// One check, with everything that is known of it.
     One,
 }
 
 impl<'a> Selection<'a> {
-    /// All checks.
+    /// Everything.
     pub fn all(snapshot: &'a Snapshot) -> Self {
-        Self { snapshot, checks: &snapshot.checks, scope: Scope::All }
-    }
-
-    /// One check.
-    pub fn one(snapshot: &'a Snapshot, check: &'a Arc<CheckState>) -> Self {
-        Self { snapshot, checks: std::slice::from_ref(check), scope: Scope::One }
-    }
-
-    /// Their state: of one check its own, of all the worst that counts.
-    pub fn status(&self) -> Status {
-        match (self.scope, self.checks) {
-            (Scope::One, [check]) => check.state,
-            _ => aggregate::status(self.checks),
+        Self {
+            snapshot,
+            checks: Cow::Borrowed(&snapshot.checks),
+            groups: Cow::Borrowed(&snapshot.groups),
+            roots: snapshot.roots(),
+            scope: Scope::All,
+            options: Options::default(),
         }
+    }
+
+    /// One check, or a group with everything that is in it.
+    pub fn item(snapshot: &'a Snapshot, item: Item<'a>) -> Self {
+        let scope = match item {
+            Item::Check(_) => Scope::One,
+            Item::Group(_) => Scope::Group,
+        };
+        Self { scope, ..Self::within(snapshot, vec![item], &[]) }
+    }
+
+    /// What an endpoint answers for. Names that are not there are left out.
+    pub fn pick(snapshot: &'a Snapshot, pick: &Pick) -> Self {
+        if pick.is_all() {
+            return Self::all(snapshot);
+        }
+        let mut roots = Vec::new();
+        if pick.names.is_empty() && pick.tags.is_empty() {
+            roots = snapshot.roots();
+        } else {
+            roots.extend(pick.names.iter().filter_map(|name| snapshot.item(name.as_str())));
+            let all = snapshot.groups.iter().map(Item::Group);
+            let all = all.chain(snapshot.checks.iter().map(Item::Check));
+            roots.extend(all.filter(|item| item.tags().iter().any(|tag| pick.tags.contains(tag))));
+        }
+        roots.retain(|item| !pick.exclude.iter().any(|name| name.as_str() == item.name()));
+        let mut seen = BTreeSet::new();
+        roots.retain(|item| seen.insert(item.name()));
+        Self::within(snapshot, roots, &pick.exclude)
+    }
+
+    /// These, and everything in them but what is excluded.
+    fn within(snapshot: &'a Snapshot, roots: Vec<Item<'a>>, exclude: &[CheckName]) -> Self {
+        let (mut checks, mut groups) = (BTreeMap::new(), BTreeMap::new());
+        let mut open = roots.clone();
+        while let Some(item) = open.pop() {
+            match item {
+                Item::Check(check) => {
+                    checks.insert(item.name(), Arc::clone(check));
+                }
+                Item::Group(group) => {
+                    if groups.insert(item.name(), Arc::clone(group)).is_some() {
+                        continue;
+                    }
+                    let members = group.spec.members.iter();
+                    let members = members.filter(|member| !exclude.contains(&member.name));
+                    open.extend(members.filter_map(|m| snapshot.item(m.name.as_str())));
+                }
+            }
+        }
+        Self {
+            snapshot,
+            checks: checks.into_values().collect(),
+            groups: groups.into_values().collect(),
+            roots,
+            scope: Scope::All,
+            options: Options::default(),
+        }
+    }
+
+    /// The same, told in another way.
+    #[must_use]
+    pub fn told(mut self, options: Options) -> Self {
+        self.options = options;
+        match options.detail {
+            Detail::All => {}
+            Detail::Names => {
+                self.checks = self.checks.iter().map(|check| Arc::new(check.bare())).collect();
+            }
+            Detail::None => {
+                self.checks = Cow::Borrowed(&[]);
+                self.groups = Cow::Borrowed(&[]);
+            }
+        }
+        self
+    }
+
+    /// The state: of one check its own, of many the worst that counts.
+    pub fn status(&self) -> Status {
+        match (self.scope, &self.roots[..]) {
+            (Scope::One | Scope::Group, [item]) => item.state(),
+            _ => aggregate::status(self.roots.iter().copied()),
+        }
+    }
+
+    /// Whether everything that could count is in maintenance, and there is something.
+    pub fn in_maintenance(&self) -> bool {
+        !self.roots.is_empty() && self.roots.iter().all(|item| item.in_maintenance())
+    }
+
+    /// One line about all of it, as far as it may be told.
+    pub fn summary(&self) -> String {
+        match self.options.detail {
+            Detail::None if self.status() == Status::Pass => "all is well".to_owned(),
+            Detail::None => "not all is well".to_owned(),
+            Detail::Names | Detail::All => aggregate::summary(&self.roots),
+        }
+    }
+
+    /// What the state is made from: groups, and checks that are in none of them, as far as they may
+    /// be told.
+    pub fn tree(&self) -> Vec<Item<'_>> {
+        self.roots.iter().filter_map(|item| self.find(item.name())).collect()
+    }
+
+    /// What is directly within a group, as far as it may be told.
+    pub fn members(&self, group: &GroupState) -> Vec<Item<'_>> {
+        group.spec.members.iter().filter_map(|member| self.find(member.name.as_str())).collect()
+    }
+
+    /// The check or group of that name, if it is in the selection and may be told.
+    pub fn find(&self, name: &str) -> Option<Item<'_>> {
+        let check = self.checks.binary_search_by(|check| check.spec.name.as_str().cmp(name));
+        if let Ok(index) = check {
+            return Some(Item::Check(&self.checks[index]));
+        }
+        let group = self.groups.binary_search_by(|group| group.spec.name.as_str().cmp(name));
+        Some(Item::Group(&self.groups[group.ok()?]))
     }
 }
 
@@ -100,7 +250,7 @@ fn backing_off(check: &CheckState) -> Option<String> {
 
 /// What is worth a line besides the checks; nothing for one check alone.
 fn notes(selection: &Selection<'_>) -> Vec<String> {
-    if selection.scope == Scope::One {
+    if selection.scope != Scope::All || selection.options.detail != Detail::All {
         return Vec::new();
     }
     let setup = &selection.snapshot.setup;

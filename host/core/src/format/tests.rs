@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::check::{CheckSpec, Origin, Thresholds, Timing, What};
+use crate::check::{CheckSpec, What};
 use crate::config::tree::Place;
 use crate::grant::{GrantKind, Grants, Use};
 use crate::id::{CheckName, PluginName};
@@ -49,28 +49,17 @@ fn state() -> CheckState {
         log: RunLog::default(),
         used: used.to_vec(),
     };
+    let spec = CheckSpec::new(
+        name,
+        What::Plugin { plugin, settings: json!({}), grants, limits },
+        Place::file("wellcheck.toml"),
+    );
+    let facts = Facts { target: None, port: 0, plugin: Some(facts()) };
     CheckState {
-        spec: Arc::new(CheckSpec {
-            name,
-            title: None,
-            tags: Vec::new(),
-            timing: Timing::default(),
-            thresholds: Thresholds::default(),
-            on_fault: Status::Unknown,
-            what: What::Plugin { plugin, settings: json!({}), grants, limits },
-            origin: Origin::Configured,
-            refused: None,
-            place: Place::file("wellcheck.toml"),
-        }),
-        facts: Arc::new(Facts { target: None, port: 0, plugin: Some(facts()) }),
-        state: Status::Unknown,
-        since: WallTime(0),
-        row: 0,
         last: Some(Arc::new(Last { run, at: WallTime(0) })),
-        answered: false,
-        held: None,
         used: Arc::new(BTreeSet::from(used)),
         backoff: Some(Backoff { faults: 7, until: WallTime(1_700_000_000_120) }),
+        ..CheckState::new(Arc::new(spec), Arc::new(facts), WallTime(0))
     }
 }
 

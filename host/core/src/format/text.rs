@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use super::{Format, Selection, backing_off, notes};
-use crate::aggregate;
 use crate::outcome::Outcome;
 
 /// See the module.
@@ -24,8 +23,7 @@ impl Format for Text {
     }
 
     fn render(&self, selection: &Selection<'_>) -> Vec<u8> {
-        let mut text =
-            format!("{}: {}\n", selection.status(), aggregate::summary(selection.checks));
+        let mut text = format!("{}: {}\n", selection.status(), selection.summary());
         let mut checks: Vec<_> = selection.checks.iter().collect();
         checks.sort_by_key(|check| std::cmp::Reverse(check.state));
         let widest = checks.iter().map(|check| check.spec.name.as_str().len()).max().unwrap_or(0);

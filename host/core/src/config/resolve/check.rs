@@ -13,11 +13,15 @@ use crate::id::{CheckName, PluginName};
 const MAX_TITLE: usize = 200;
 
 impl Resolver<'_> {
-    /// Claims a name. Two checks of one name are a problem of the second.
-    pub(super) fn claim(&mut self, name: &CheckName, place: &Place) -> bool {
+    pub(super) fn title(&mut self, reader: &mut Reader) -> Option<String> {
+        reader.parsed("title", &mut self.problems, |text| one_line(&text.value))
+    }
+
+    /// Claims a name for a check or a group. Two of one name are a problem of the second.
+    pub(super) fn claim(&mut self, noun: &str, name: &CheckName, place: &Place) -> bool {
         if let Some(first) = self.names.get(name) {
             let message =
-                format!("a second check is called `{name}` (the first stands at {first})");
+                format!("a second {noun} is called `{name}` (the first stands at {first})");
             self.problems.error(place, message);
             return false;
         }
@@ -54,17 +58,12 @@ impl Resolver<'_> {
                 },
             }
         }
-        let title = reader.parsed("title", &mut self.problems, |text| {
-            let shown = &text.value;
-            if shown.len() > MAX_TITLE || shown.chars().any(char::is_control) {
-                return Err(format!(
-                    "expected at most {MAX_TITLE} bytes without control characters"
-                ));
-            }
-            Ok(shown.clone())
-        });
+        let title = self.title(&mut reader);
         let enabled = reader.boolean("enabled", &mut self.problems).unwrap_or(true);
         let tags = reader.texts("tags", &mut self.problems).into_iter().map(|t| t.value).collect();
+        let labels = self.labels(&mut reader);
+        let maintenance = reader.boolean("maintenance", &mut self.problems).unwrap_or(false);
+        let start = self.start(&mut reader);
         let own = self.timing_keys(&mut reader);
         if owner.plugin().is_some() {
             self.sidecar_timing(&own, defaults, &reader);
@@ -77,7 +76,7 @@ impl Resolver<'_> {
             self.kinds.read(&shown, name.as_ref(), kind, settings, &mut self.problems);
         }
         let name = name?;
-        let first = self.claim(&name, &name_place);
+        let first = self.claim("check", &name, &name_place);
         if !enabled || !first {
             return None;
         }
@@ -85,7 +84,10 @@ impl Resolver<'_> {
             name,
             title,
             tags,
+            labels,
             timing,
+            start,
+            maintenance,
             thresholds: own.thresholds(),
             on_fault: own.on_fault.unwrap_or_default(),
             what: what?,
@@ -188,6 +190,14 @@ impl Resolver<'_> {
         reader.finish(&[], &mut self.problems);
         Some(What::Plugin { plugin: plugin?, settings, grants, limits })
     }
+}
+
+/// A short text for people.
+pub(super) fn one_line(text: &str) -> Result<String, String> {
+    if text.len() > MAX_TITLE || text.chars().any(char::is_control) {
+        return Err(format!("expected at most {MAX_TITLE} bytes without control characters"));
+    }
+    Ok(text.to_owned())
 }
 
 /// The plugin that a check's table names, whether or not the rest of it is sound.

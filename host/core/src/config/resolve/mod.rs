@@ -4,11 +4,14 @@
 //! | --- | --- |
 //! | `sections.rs` | the tables besides checks |
 //! | `check.rs`, `timing.rs` | checks and their defaults |
+//! | `group.rs`, `endpoint.rs` | groups, endpoints, and listeners |
 //! | `grants.rs`, `limits.rs` | what a check's plugin may reach and use |
 //! | `sidecar.rs` | checks from the plugins folder |
 
 mod check;
+mod endpoint;
 mod grants;
+mod group;
 mod limits;
 mod sections;
 mod sidecar;
@@ -18,21 +21,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::check::plugin_named;
+use self::group::Named;
 use self::sidecar::Owner;
 use self::timing::Defaults;
 use super::keys;
 use super::problem::{Problem, Problems};
 use super::reader::Reader;
-use super::tree::{self, Lookup, Place, References, Table, Value};
+use super::tree::{self, Lookup, Place, References, Table, Text, Value};
 use super::{Config, Kinds, Outline, Plugins, Server, SourceFile, Sources};
 use crate::check::Origin;
+use crate::endpoint::{EndpointSpec, ListenSpec};
 use crate::grant::CheckPattern;
+use crate::group::GroupSpec;
 use crate::id::CheckName;
 use crate::limits::HostLimits;
 use crate::redact::Redactor;
 
 /// The tables that stand in `wellcheck.toml` alone.
-const MAIN_ONLY: &[&str] = &["server", "defaults", "plugins", "store"];
+const MAIN_ONLY: &[&str] = &["server", "defaults", "plugins", "store", "listen"];
 
 /// Reads what has to be known before the other files can be read. Reports nothing: [`load`] does.
 pub fn outline(main: &SourceFile, lookup: &dyn Lookup) -> Outline {
@@ -66,6 +72,9 @@ pub fn load(
         secrets: BTreeMap::new(),
         secret_places: BTreeMap::new(),
         named_checks: Vec::new(),
+        named: Vec::new(),
+        named_listeners: Vec::new(),
+        in_sidecar: false,
         host: HostLimits::default(),
     };
     let config = resolver.config(sources);
@@ -92,6 +101,12 @@ struct Resolver<'a> {
     secret_places: BTreeMap<String, Place>,
     /// The checks that grants name, for which a check must be there in the end.
     named_checks: Vec<NamedChecks>,
+    /// The checks and groups that keys name.
+    named: Vec<Named>,
+    /// The listeners that endpoints name, each with what names it.
+    named_listeners: Vec<(String, Text)>,
+    /// Whether what is being read stands in a sidecar.
+    in_sidecar: bool,
     /// `[plugins.limits]`.
     host: HostLimits,
 }
@@ -123,7 +138,7 @@ impl Resolver<'_> {
                     let place = root.place_of(key);
                     self.problems.error(
                         &place,
-                        format!("`[{key}]` stands in `{}` (it belongs into `wellcheck.toml`; an included file holds `[[check]]`, `[[token]]` and `[secrets]`)", file.name),
+                        format!("`[{key}]` stands in `{}` (it belongs into `wellcheck.toml`; an included file holds `[[check]]`, `[[group]]`, `[[endpoint]]`, `[[token]]` and `[secrets]`)", file.name),
                     );
                     root.take(key);
                 }
@@ -143,6 +158,8 @@ impl Resolver<'_> {
         let mut defaults = Defaults::default();
         let mut tokens = Vec::new();
         let mut tables = Vec::new();
+        let (mut group_tables, mut endpoint_tables, mut listen_tables) =
+            (Vec::new(), Vec::new(), Vec::new());
         for mut root in self.roots(sources) {
             if let Some(table) = root.table("server", &mut self.problems) {
                 server = self.server(table);
@@ -162,6 +179,9 @@ impl Resolver<'_> {
                 tokens.extend(self.token(table));
             }
             tables.extend(root.tables("check", &mut self.problems));
+            group_tables.extend(root.tables("group", &mut self.problems));
+            endpoint_tables.extend(root.tables("endpoint", &mut self.problems));
+            listen_tables.extend(root.tables("listen", &mut self.problems));
             root.finish(&[], &mut self.problems);
         }
         self.distinct_tokens(&tokens);
@@ -172,8 +192,17 @@ impl Resolver<'_> {
             named.extend(plugin_named(&table));
             checks.extend(self.check(table, &defaults, Owner::Configuration));
         }
-        let refused = self.problems.has_errors();
+        let mut groups: Vec<GroupSpec> =
+            group_tables.into_iter().filter_map(|table| self.group(table)).collect();
+        groups.sort_by(|a, b| a.name.cmp(&b.name));
+        let endpoints: Vec<EndpointSpec> =
+            endpoint_tables.into_iter().filter_map(|table| self.endpoint(table)).collect();
+        let listeners: Vec<ListenSpec> =
+            listen_tables.into_iter().filter_map(|table| self.listener(table)).collect();
+        self.distinct_endpoints(&endpoints, &listeners);
 
+        // What sidecars have wrong refuses nothing, so that it is set aside.
+        let own = std::mem::take(&mut self.problems);
         for (plugin, file) in &sources.sidecars {
             named.insert(plugin.clone());
             checks.extend(self.sidecar(plugin, file, &defaults, &plugins.sidecar_grants));
@@ -183,11 +212,19 @@ impl Resolver<'_> {
         }
         checks.sort_by(|a, b| a.name.cmp(&b.name));
         self.find_named_checks(&checks);
+        let of_folder = std::mem::replace(&mut self.problems, own);
+        self.find_named(&checks, &groups, of_folder.has_errors());
+        self.circles(&checks, &groups);
+        let refused = self.problems.has_errors();
+        self.problems.append(of_folder);
         (!refused).then_some(Config {
             server,
             plugins,
             tokens: tokens.into_iter().map(|(t, _)| t).collect(),
             checks,
+            groups,
+            endpoints,
+            listeners,
             secrets: Arc::new(std::mem::take(&mut self.secrets)),
             store,
             redactor: Redactor::default(),

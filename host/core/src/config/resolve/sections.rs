@@ -1,6 +1,7 @@
 //! The tables besides checks: `[server]`, `[plugins]`, `[store]`, `[secrets]`, `[[token]]`.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use super::Resolver;
 use super::grants::Owned;
 use crate::config::keys;
 use crate::config::reader::Reader;
-use crate::config::tree::{Place, Table, Value};
+use crate::config::tree::{Place, Table, Text, Value};
 use crate::config::{Plugins, Role, Server, Token};
 use crate::grant::SecretName;
 use crate::limits::{HOST_LIMITS, LOAD_LIMITS};
@@ -20,16 +21,7 @@ impl Resolver<'_> {
         let problems = &mut self.problems;
         let mut reader = Reader::new("`[server]`", table, &[keys::SERVER]);
         let server = Server {
-            listen: reader
-                .parsed("listen", problems, |text| {
-                    text.value.parse().map_err(|_| {
-                        format!(
-                            "`{}` is no address with a port (expected for example `127.0.0.1:8080` or `[::]:8080`)",
-                            text.shown()
-                        )
-                    })
-                })
-                .unwrap_or(standard.listen),
+            listen: reader.parsed("listen", problems, socket_address).unwrap_or(standard.listen),
             drain: reader
                 .duration("drain", Duration::ZERO..=Duration::from_mins(5), problems)
                 .unwrap_or(standard.drain),
@@ -144,6 +136,13 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+pub(super) fn socket_address(text: &Text) -> Result<SocketAddr, String> {
+    let shown = text.shown();
+    text.value.parse().map_err(|_| {
+        format!("`{shown}` is no address with a port (expected for example `127.0.0.1:8080` or `[::]:8080`)")
+    })
 }
 
 fn hex_32(text: &str) -> Option<[u8; 32]> {

@@ -61,7 +61,8 @@ impl Resolver<'_> {
         let bounded = Problems::at_most(MAX_SIDECAR_PROBLEMS);
         let outer = std::mem::replace(&mut self.problems, bounded);
         self.claimed.clear();
-        let named_checks = self.named_checks.len();
+        let (named_checks, named) = (self.named_checks.len(), self.named.len());
+        self.in_sidecar = true;
         let mut table = self.parse(file, References::Sidecar(&allowed.env));
         let owner = Owner::Sidecar { plugin, allowed };
         let several = table.entries.len() == 1 && table.entries.contains_key("check");
@@ -84,12 +85,14 @@ impl Resolver<'_> {
         }
         let mut checks: Vec<CheckSpec> =
             tables.into_iter().filter_map(|table| self.check(table, defaults, owner)).collect();
+        self.in_sidecar = false;
         let found = std::mem::replace(&mut self.problems, outer);
         if found.has_errors() {
             for name in std::mem::take(&mut self.claimed) {
                 self.names.remove(&name);
             }
             self.named_checks.truncate(named_checks);
+            self.named.truncate(named);
             let why = format!("its sidecar `{}` has problems", file.name);
             checks = self.held(plugin, defaults, why).into_iter().collect();
         }
@@ -128,22 +131,18 @@ impl Resolver<'_> {
         self.names.insert(name.clone(), place.clone());
         let table = Table { entries: BTreeMap::new(), place: place.clone() };
         let reader = Reader::new(String::new(), table, &[]);
+        let what = What::Plugin {
+            plugin: plugin.clone(),
+            settings: serde_json::json!({}),
+            grants: Grants::default(),
+            limits: defaults.limits.clone(),
+        };
         Some(CheckSpec {
-            name,
-            title: None,
-            tags: Vec::new(),
             timing: self.timing(&Defaults::default(), defaults, &reader),
             thresholds: defaults.thresholds(),
             on_fault: defaults.on_fault.unwrap_or_default(),
-            what: What::Plugin {
-                plugin: plugin.clone(),
-                settings: serde_json::json!({}),
-                grants: Grants::default(),
-                limits: defaults.limits.clone(),
-            },
             origin,
-            place,
-            refused: None,
+            ..CheckSpec::new(name, what, place)
         })
     }
 }

@@ -12,8 +12,8 @@ use crate::limits::RunLimits;
 use crate::status::Status;
 
 const DAY: Duration = Duration::from_hours(24);
-const MIN_INTERVAL: Duration = Duration::from_millis(50);
-const MAX_INTERVAL: Duration = Duration::from_hours(7 * 24);
+pub(super) const MIN_INTERVAL: Duration = Duration::from_millis(50);
+pub(super) const MAX_INTERVAL: Duration = Duration::from_hours(7 * 24);
 
 /// Shortest interval in a sidecar, where `[defaults]` has no shorter one.
 const MIN_SIDECAR_INTERVAL: Duration = Duration::from_secs(1);

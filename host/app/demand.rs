@@ -1,0 +1,90 @@
+//! Runs checks that a request asks for: apart from the scheduler, and without any effect on states.
+//!
+//! A request never runs a check itself. It hands it over here, where each run is a task of its own,
+//! few run at once, each ends by its deadline, and a client that goes away takes its run along.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use wellcheck_core::id::CheckName;
+use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
+use wellcheck_core::redact::Redactor;
+
+use crate::checks::{Checker, RunContext};
+
+/// Runs at once, at most.
+const MOST: usize = 64;
+
+/// How long a request waits for a place.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// A kind that ignores its deadline is cut off this long after it.
+const GRACE: Duration = Duration::from_millis(250);
+
+/// See the module; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Demand {
+    places: Arc<Semaphore>,
+}
+
+impl Default for Demand {
+    fn default() -> Self {
+        Self { places: Arc::new(Semaphore::new(MOST)) }
+    }
+}
+
+/// As many runs as may be are under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Busy;
+
+impl Demand {
+    /// Runs a check once; known secrets are taken out of what it returns. `name` is what the run
+    /// goes by.
+    ///
+    /// # Errors
+    /// When there is no room for a second.
+    pub(crate) async fn run(
+        &self,
+        name: CheckName,
+        checker: Arc<dyn Checker>,
+        timeout: Duration,
+        redactor: &Redactor,
+    ) -> Result<Run, Busy> {
+        let deadline = Instant::now() + timeout;
+        let place = Arc::clone(&self.places).acquire_owned();
+        let Ok(Ok(place)) = tokio::time::timeout(PATIENCE.min(timeout), place).await else {
+            return Err(Busy);
+        };
+        let context = RunContext { check: name, deadline, failures_in_a_row: 0 };
+        // Dropped with the request, which ends the run.
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let run = tokio::time::timeout_at(deadline + GRACE, checker.run(&context)).await;
+            drop(place);
+            run
+        });
+        let mut run = match task.join_next().await {
+            Some(Ok(Ok(run))) => run,
+            Some(Ok(Err(_elapsed))) => faulted(
+                FaultReason::Timeout,
+                format!("the check did not end within its timeout of {timeout:?}"),
+                timeout + GRACE,
+            ),
+            _ => faulted(
+                FaultReason::Internal,
+                "the run panicked; this is a bug of wellcheck".to_owned(),
+                Duration::ZERO,
+            ),
+        };
+        run.redact(redactor);
+        Ok(run)
+    }
+}
+
+fn faulted(reason: FaultReason, message: String, duration: Duration) -> Run {
+    let outcome = Outcome::Faulted(Fault::new(reason, message));
+    Run { outcome, duration, log: RunLog::default(), used: Vec::new() }
+}

@@ -1,0 +1,73 @@
+//! From the files of other tools to our own: one table, one file per format, pure functions from text
+//! to TOML.
+//!
+//! What is made is a text that a person would write, and is read as any other configuration file.
+//! Whatever could not be carried over is said, item by item: nothing is lost in silence.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::config::tree::Place;
+use crate::config::{Problem, SourceFile};
+
+/// Every format, by name.
+pub const IMPORTS: &[&dyn Import] = &[];
+
+/// A format that is understood.
+pub trait Import: Sync {
+    /// The word after `wellcheck import`; also the file's name.
+    fn name(&self) -> &'static str;
+
+    /// One line: whose files these are.
+    fn summary(&self) -> &'static str;
+
+    /// Makes our configuration of a file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file, each with its place.
+    fn import(&self, file: &SourceFile, options: &Options) -> Result<Imported, Vec<Problem>>;
+}
+
+/// What the file itself does not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Where things run: for a Nosana job, the host of an operation by its id. Loopback otherwise.
+    pub hosts: BTreeMap<String, String>,
+    /// From run to run in the start-up phase of a Nosana job, 5 s by default.
+    pub startup_interval: Duration,
+    /// From run to run afterwards, 30 s by default.
+    pub interval: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            hosts: BTreeMap::new(),
+            startup_interval: Duration::from_secs(5),
+            interval: Duration::from_secs(30),
+        }
+    }
+}
+
+/// What was made of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Imported {
+    /// Our configuration.
+    pub toml: String,
+    /// What could not be carried over, or means something else here.
+    pub notes: Vec<Note>,
+}
+
+/// Something that could not be carried over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// Where it stands in the file.
+    pub place: Place,
+    /// What it is, and what to do about it.
+    pub message: String,
+}
+
+/// The import of that name.
+pub fn by_name(name: &str) -> Option<&'static dyn Import> {
+    IMPORTS.iter().copied().find(|import| import.name() == name)
+}
