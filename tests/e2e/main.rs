@@ -19,4 +19,6 @@ mod http_check;
 mod main_job;
 mod schedule;
 mod secrets;
+mod tcp_check;
 mod tidy;
+mod websocket_check;

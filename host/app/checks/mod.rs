@@ -11,6 +11,10 @@
 
 pub(crate) mod http;
 pub(crate) mod plugin;
+mod socket;
+mod tcp;
+mod tls;
+mod websocket;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +32,7 @@ use wellcheck_core::snapshot::Facts;
 use wellcheck_net::{Resolver, Tls, TlsOptions, Trust};
 
 /// Every built-in kind, in the order `wellcheck kinds` prints them.
-pub(crate) const KINDS: &[&dyn Kind] = &[&http::Http];
+pub(crate) const KINDS: &[&dyn Kind] = &[&http::Http, &tcp::Tcp, &websocket::Websocket];
 
 /// A kind of check: parses its own settings and makes a checker from them.
 pub(crate) trait Kind: Sync {
