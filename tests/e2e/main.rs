@@ -14,6 +14,7 @@ mod endpoint;
 mod examples;
 mod formats;
 mod grants;
+mod groups;
 mod hostile;
 mod http_check;
 mod main_job;
