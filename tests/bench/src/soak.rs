@@ -42,8 +42,9 @@ const ALONE: Duration = Duration::from_secs(20);
 /// less and less often.
 const ROUND: Duration = Duration::from_secs(30);
 
-/// How long the good checks are alone again before the last look at the process.
-const QUIET: Duration = Duration::from_secs(10);
+/// How long the good checks are alone again before the last look at the process: the threads for files
+/// of a check that is gone stay for a minute, and are looked at twice a minute.
+const QUIET: Duration = Duration::from_secs(100);
 
 /// Longest until the good plugins are compiled and all good checks have run.
 const READY: Duration = Duration::from_mins(2);
