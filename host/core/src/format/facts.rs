@@ -49,6 +49,12 @@ impl<'a> Facts<'a> {
         self.0.push((name.into(), fact.into()));
     }
 
+    /// The others, for formats that have a place of their own for this one.
+    pub(super) fn without(mut self, name: &str) -> Self {
+        self.0.retain(|(other, _)| other != name);
+        self
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -92,6 +98,9 @@ fn of_check<'a>(selection: &Selection<'_>, check: &'a CheckState, facts: &mut Fa
     }
     if selection.options.detail != Detail::All {
         return;
+    }
+    if let Some(title) = &check.spec.title {
+        facts.add("title", title.as_str());
     }
     if !check.message().is_empty() {
         facts.add("message", check.message());

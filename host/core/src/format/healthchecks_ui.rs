@@ -103,7 +103,7 @@ fn entry<'a>(selection: &'a Selection<'_>, item: Item<'a>) -> Entry<'a> {
         Item::Group(group) => (group.message(), None, None),
     };
     Entry {
-        data: facts::of(selection, item),
+        data: facts::of(selection, item).without("message"),
         description: Some(message).filter(|text| all && !text.is_empty()),
         duration: time_span(duration.unwrap_or_default()),
         exception,
