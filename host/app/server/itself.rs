@@ -13,28 +13,39 @@ use wellcheck_core::units::count;
 use super::{Answer, App, Asked};
 
 /// One thing that is looked at.
-struct Look {
-    name: &'static str,
-    ok: bool,
+pub(super) struct Look {
+    /// What it is called.
+    pub(super) name: &'static str,
+    /// Whether it is as it should be.
+    pub(super) ok: bool,
 }
 
 /// Whether the process answers.
 pub(super) fn live(app: &App, asked: &Asked<'_>) -> Answer {
-    report(app, asked, vec![Look { name: "ping", ok: true }])
+    report(app, asked, liveness())
+}
+
+/// What says that the process answers.
+pub(super) fn liveness() -> Vec<Look> {
+    vec![Look { name: "ping", ok: true }]
 }
 
 /// Whether it can be relied upon.
 pub(super) fn ready(app: &App, asked: &Asked<'_>) -> Answer {
+    report(app, asked, readiness(app))
+}
+
+/// What says that it can be relied upon.
+pub(super) fn readiness(app: &App) -> Vec<Look> {
     let published = app.shared.load();
     let setup = &published.snapshot.setup;
-    let looks = vec![
+    vec![
         Look { name: "ping", ok: true },
         // Not before the scheduler has taken over the first one.
         Look { name: "configuration", ok: setup.configuration.read != WallTime::default() },
         Look { name: "plugins", ok: setup.starting == 0 },
         Look { name: "shutdown", ok: !app.draining.is_set() },
-    ];
-    report(app, asked, looks)
+    ]
 }
 
 fn report(app: &App, asked: &Asked<'_>, looks: Vec<Look>) -> Answer {
@@ -105,6 +116,15 @@ pub(super) fn index(_app: &App, _asked: &Asked<'_>) -> Answer {
         ("/health?format=text", format!("the same in another format: {}", formats.join(", "))),
         ("/health/NAME", "the health of one check".to_owned()),
         ("/health/status", "the health of everything as Genesis has it".to_owned()),
+        (
+            "/actuator/health",
+            "the same as Spring Boot has it; /actuator/health/NAME for one".to_owned(),
+        ),
+        ("/health/live, ready, started", "wellcheck itself as MicroProfile has it".to_owned()),
+        (
+            "/v1/agent/health/service/",
+            "name/NAME, id/NAME: the health of one as Consul has it".to_owned(),
+        ),
         (
             "/api/v1/checks",
             "every check as JSON; /api/v1/checks/NAME for one with its log".to_owned(),

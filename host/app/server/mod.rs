@@ -7,6 +7,11 @@
 //! | `GET /health` | the aggregate, `?format=` for another format |
 //! | `GET /health/status` | the aggregate as Genesis has it |
 //! | `GET /health/{name}` | one check, `?format=` likewise |
+//! | `GET /health/live`, `/health/ready`, `/health/started` | wellcheck itself, as MicroProfile has it |
+//! | `GET /actuator/health` | the aggregate as Spring Boot has it, the version by `Accept` |
+//! | `GET /actuator/health/{rest}` | a check or a group, and what is within it, likewise |
+//! | `GET /v1/agent/health/service/name/{name}` | a check or a group as Consul has it, `?format=text` |
+//! | `GET /v1/agent/health/service/id/{name}` | likewise, not in a list |
 //! | `GET /livez`, `/readyz`, `/startupz` | wellcheck itself, `?verbose`, `?exclude=` |
 //! | `GET /api/v1/checks` | every check as JSON |
 //! | `GET /api/v1/checks/{name}` | one check with its last outcome and log |
@@ -18,6 +23,7 @@
 
 mod access;
 mod answer;
+mod dialects;
 mod health;
 mod itself;
 mod listen;
@@ -135,7 +141,14 @@ enum Does {
 const ROUTES: &[Route] = &[
     Route { path: "/health", does: Does::Read(health::all) },
     Route { path: "/health/status", does: Does::Read(health::genesis) },
+    Route { path: "/health/live", does: Does::Read(dialects::live) },
+    Route { path: "/health/ready", does: Does::Read(dialects::ready) },
+    Route { path: "/health/started", does: Does::Read(dialects::ready) },
     Route { path: "/health/{name}", does: Does::Read(health::one) },
+    Route { path: "/actuator/health", does: Does::Read(dialects::spring) },
+    Route { path: "/actuator/health/{rest}", does: Does::Read(dialects::spring_below) },
+    Route { path: "/v1/agent/health/service/name/{name}", does: Does::Read(dialects::consul_name) },
+    Route { path: "/v1/agent/health/service/id/{name}", does: Does::Read(dialects::consul_id) },
     Route { path: "/livez", does: Does::Read(itself::live) },
     Route { path: "/readyz", does: Does::Read(itself::ready) },
     Route { path: "/startupz", does: Does::Read(itself::ready) },

@@ -3,8 +3,16 @@
 //! To add a format: write `format/NAME.rs` with a unit struct that implements [`Format`], add one
 //! line to [`FORMATS`], and accept its snapshot in `tests/e2e/snapshots`.
 
+mod aspnet;
+mod consul;
+mod consul_text;
+mod facts;
 mod genesis;
 mod health_json;
+mod healthchecks_ui;
+mod microprofile;
+mod spring;
+mod spring_v2;
 mod text;
 
 pub mod api;
@@ -21,7 +29,18 @@ use crate::status::Status;
 use crate::units::count;
 
 /// Every format, the default first.
-pub const FORMATS: &[&dyn Format] = &[&health_json::HealthJson, &genesis::Genesis, &text::Text];
+pub const FORMATS: &[&dyn Format] = &[
+    &health_json::HealthJson,
+    &genesis::Genesis,
+    &spring::Spring,
+    &spring_v2::SpringV2,
+    &microprofile::MicroProfile,
+    &aspnet::AspNet,
+    &healthchecks_ui::HealthChecksUi,
+    &consul::Consul,
+    &consul_text::ConsulText,
+    &text::Text,
+];
 
 /// A way to render health.
 pub trait Format: Sync {
@@ -287,5 +306,7 @@ fn notes(selection: &Selection<'_>) -> Vec<String> {
     notes
 }
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod tests;

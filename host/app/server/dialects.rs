@@ -1,0 +1,246 @@
+//! Paths at which other systems' clients look for health: Spring Boot's actuator, MicroProfile's
+//! probes and a Consul agent's services.
+//!
+//! Bodies and codes are those of the formats of these names. What is not there is answered as each
+//! of the originals does, since their clients read that too.
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::ACCEPT;
+use serde::Serialize;
+use wellcheck_core::format::{Selection, by_name};
+use wellcheck_core::snapshot::{Item, Snapshot};
+
+use super::itself::{self, Look};
+use super::{Answer, App, Asked};
+
+/// Everything, as the format of this name has it.
+fn whole(app: &App, format: &str, media_type: &'static str) -> Answer {
+    let (index, _) = by_name(format).expect("in the table of formats");
+    let published = app.shared.load();
+    let rendered = published.aggregate(index);
+    Answer::new(rendered.code, media_type, rendered.body.clone())
+}
+
+/// One check or group, likewise: code and body.
+fn one(snapshot: &Snapshot, item: Item<'_>, format: &str) -> (u16, Vec<u8>) {
+    let (_, format) = by_name(format).expect("in the table of formats");
+    let selection = Selection::item(snapshot, item);
+    (format.code(&selection), format.render(&selection))
+}
+
+// ── Spring Boot ────────────────────────────────────────────────────────────────────────────────
+
+/// What the actuator can answer with, the preferred one first: media type and format.
+const SPRING: &[(&str, &str)] = &[
+    ("application/vnd.spring-boot.actuator.v3+json", "spring"),
+    ("application/vnd.spring-boot.actuator.v2+json", "spring-v2"),
+    ("application/json", "spring"),
+];
+
+/// `GET /actuator/health`.
+pub(super) fn spring(app: &App, asked: &Asked<'_>) -> Answer {
+    let (media_type, format) = spring_version(asked.headers);
+    whole(app, format, media_type)
+}
+
+/// `GET /actuator/health/{component}[/{member}...]`: a check or a group, and what is within it.
+/// What is not there is 404 without a body, as it is there.
+pub(super) fn spring_below(app: &App, asked: &Asked<'_>) -> Answer {
+    let (media_type, format) = spring_version(asked.headers);
+    let published = app.shared.load();
+    match below(&published.snapshot, asked.name) {
+        Some(item) => {
+            let (code, body) = one(&published.snapshot, item, format);
+            Answer::new(code, media_type, body.into())
+        }
+        None => Answer::new(404, media_type, Bytes::new()),
+    }
+}
+
+/// The check or group at the end of a path of which each part is a member of the one before.
+fn below<'a>(snapshot: &'a Snapshot, path: &str) -> Option<Item<'a>> {
+    let mut names = path.split('/');
+    let mut item = snapshot.item(names.next()?)?;
+    for name in names {
+        let Item::Group(group) = item else { return None };
+        let member = group.spec.members.iter().find(|member| member.name.as_str() == name)?;
+        item = snapshot.item(member.name.as_str())?;
+    }
+    Some(item)
+}
+
+/// The version that the client likes best; the newest where it does not say, or nothing is to its
+/// liking: an answer that it did not ask for is of more use than none.
+fn spring_version(headers: &HeaderMap) -> (&'static str, &'static str) {
+    let accepted: Vec<&str> =
+        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let mut best = (SPRING[0], Liking::default());
+    for offer in SPRING {
+        let liking = liking(&accepted, offer.0);
+        if liking > best.1 {
+            best = (*offer, liking);
+        }
+    }
+    best.0
+}
+
+/// How much a client likes a media type: the thousandth parts of its `q`, and how exactly it named
+/// it, since `*/*` besides is no wish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Liking {
+    quality: u16,
+    exactness: u8,
+}
+
+fn liking(accepted: &[&str], media_type: &str) -> Liking {
+    let mut found: Option<Liking> = None;
+    for range in accepted.iter().flat_map(|value| value.split(',')) {
+        let mut parts = range.split(';').map(str::trim);
+        let exactness = match parts.next().unwrap_or_default() {
+            named if named.eq_ignore_ascii_case(media_type) => 3,
+            "application/*" => 2,
+            "*/*" => 1,
+            _ => continue,
+        };
+        let quality = parts
+            .filter_map(|part| part.split_once('='))
+            .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
+            .map_or(1000, |(_, value)| thousandths(value.trim()));
+        // The most exact one decides, even where a less exact one likes it better.
+        if found.is_none_or(|found| exactness > found.exactness) {
+            found = Some(Liking { quality, exactness });
+        }
+    }
+    found.filter(|liking| liking.quality > 0).unwrap_or_default()
+}
+
+/// A `q` of `Accept`; nonsense is no liking at all.
+fn thousandths(value: &str) -> u16 {
+    match value.parse::<f32>() {
+        // In these bounds, so that it fits.
+        Ok(quality) if (0.0..=1.0).contains(&quality) => (quality * 1000.0).round() as u16,
+        _ => 0,
+    }
+}
+
+// ── MicroProfile ───────────────────────────────────────────────────────────────────────────────
+
+/// `GET /health/live`: whether the process answers. It never depends on a target.
+pub(super) fn live(_app: &App, _asked: &Asked<'_>) -> Answer {
+    procedures(&itself::liveness())
+}
+
+/// `GET /health/ready` and `/health/started`: whether wellcheck can be relied upon, as `/readyz`
+/// decides it.
+pub(super) fn ready(app: &App, _asked: &Asked<'_>) -> Answer {
+    procedures(&itself::readiness(app))
+}
+
+fn procedures(looks: &[Look]) -> Answer {
+    #[derive(Serialize)]
+    struct Body {
+        status: &'static str,
+        checks: Vec<Check>,
+    }
+    #[derive(Serialize)]
+    struct Check {
+        name: &'static str,
+        status: &'static str,
+    }
+    let word = |up| if up { "UP" } else { "DOWN" };
+    let up = looks.iter().all(|look| look.ok);
+    let checks = looks.iter().map(|look| Check { name: look.name, status: word(look.ok) });
+    let body = Body { status: word(up), checks: checks.collect() };
+    Answer::json(if up { 200 } else { 503 }, &body)
+}
+
+// ── Consul ─────────────────────────────────────────────────────────────────────────────────────
+
+const PLAIN: &str = "text/plain";
+
+/// `GET /v1/agent/health/service/name/{name}`: a list of the services of that name, which is one, or
+/// an empty one.
+pub(super) fn consul_name(app: &App, asked: &Asked<'_>) -> Answer {
+    let absent = format!("ServiceName {} Not Found", shown(asked.name));
+    service(app, asked, absent, b"[]", |service| [b"[", &service[..], b"]"].concat())
+}
+
+/// `GET /v1/agent/health/service/id/{name}`: the service itself.
+pub(super) fn consul_id(app: &App, asked: &Asked<'_>) -> Answer {
+    const ABSENT: &[u8] = br#"{"AggregatedStatus":"critical","Service":null,"Checks":null}"#;
+    let absent = format!("ServiceId {} not found", shown(asked.name));
+    service(app, asked, absent, ABSENT, |service| service)
+}
+
+fn service(
+    app: &App,
+    asked: &Asked<'_>,
+    absent_text: String,
+    absent: &'static [u8],
+    wrap: impl FnOnce(Vec<u8>) -> Vec<u8>,
+) -> Answer {
+    let published = app.shared.load();
+    let snapshot = &published.snapshot;
+    match (snapshot.item(asked.name), wants_text(asked)) {
+        (Some(item), true) => {
+            let (code, body) = one(snapshot, item, "consul-text");
+            Answer::new(code, PLAIN, body.into())
+        }
+        (Some(item), false) => {
+            let (code, body) = one(snapshot, item, "consul");
+            Answer::json_bytes(code, wrap(body).into())
+        }
+        (None, true) => Answer::new(404, PLAIN, absent_text.into()),
+        (None, false) => Answer::json_bytes(404, Bytes::from_static(absent)),
+    }
+}
+
+fn shown(name: &str) -> String {
+    name.chars().take(100).collect()
+}
+
+/// An agent answers with a word where `?format=text` or the header asks for it.
+fn wants_text(asked: &Asked<'_>) -> bool {
+    let header = asked.headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    header.is_some_and(|value| value.starts_with(PLAIN))
+        || asked.values("format").first().is_some_and(|format| format == "text")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+
+    #[test]
+    fn springs_second_version_is_for_those_who_ask_for_it() {
+        const V2: &str = "application/vnd.spring-boot.actuator.v2+json";
+        const V3: &str = "application/vnd.spring-boot.actuator.v3+json";
+        let chosen = |accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT, HeaderValue::from_str(accept).expect("a value"));
+            spring_version(&headers)
+        };
+        let cases = [
+            ("*/*".to_owned(), V3),
+            (V2.to_owned(), V2),
+            (format!("{V2}, */*"), V2),
+            (format!("{V2}, {V3}"), V3),
+            (format!("{V3};q=0.1, {V2};q=0.2"), V2),
+            (format!("{V2};q=0, */*;q=0.5"), V3),
+            (V2.to_uppercase(), V2),
+            ("application/json".to_owned(), "application/json"),
+            (format!("{V2};q=0.5, application/json"), "application/json"),
+            ("application/*".to_owned(), V3),
+            ("text/html".to_owned(), V3),
+            (format!("{V2};q=nonsense"), V3),
+            (format!("{V2};q=-1, {V3};q=NaN, application/json;q=7"), V3),
+            (",;,=;q".to_owned(), V3),
+        ];
+        for (accept, expected) in cases {
+            assert_eq!(chosen(&accept).0, expected, "{accept}");
+        }
+        assert_eq!(spring_version(&HeaderMap::new()), (V3, "spring"));
+        assert_eq!(chosen(V2).1, "spring-v2");
+    }
+}
