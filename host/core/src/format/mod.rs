@@ -5,9 +5,17 @@
 
 mod genesis;
 mod health_json;
+mod nagios;
+mod nosana;
+mod prometheus;
 mod text;
 
 pub mod api;
+pub mod clearskies;
+pub mod exposition;
+pub mod gatus;
+pub mod kubernetes;
+pub mod shields;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +29,19 @@ use crate::status::Status;
 use crate::units::count;
 
 /// Every format, the default first.
-pub const FORMATS: &[&dyn Format] = &[&health_json::HealthJson, &genesis::Genesis, &text::Text];
+pub const FORMATS: &[&dyn Format] = &[
+    &health_json::HealthJson,
+    &genesis::Genesis,
+    &text::Text,
+    &clearskies::Clearskies,
+    &nosana::Nosana,
+    &kubernetes::Kubernetes,
+    &nagios::Nagios,
+    &prometheus::Prometheus,
+    &prometheus::OpenMetrics,
+    &shields::Shields,
+    &gatus::Gatus,
+];
 
 /// A way to render health.
 pub trait Format: Sync {
@@ -74,6 +94,8 @@ pub struct Selection<'a> {
     pub scope: Scope,
     /// How it is told.
     pub options: Options,
+    /// Whether a check that may not be told is in maintenance.
+    aside: bool,
 }
 
 /// How an answer is told.
@@ -112,6 +134,7 @@ impl<'a> Selection<'a> {
             roots: snapshot.roots(),
             scope: Scope::All,
             options: Options::default(),
+            aside: false,
         }
     }
 
@@ -170,6 +193,7 @@ impl<'a> Selection<'a> {
             roots,
             scope: Scope::All,
             options: Options::default(),
+            aside: false,
         }
     }
 
@@ -183,6 +207,7 @@ impl<'a> Selection<'a> {
                 self.checks = self.checks.iter().map(|check| Arc::new(check.bare())).collect();
             }
             Detail::None => {
+                self.aside = self.has_maintenance();
                 self.checks = Cow::Borrowed(&[]);
                 self.groups = Cow::Borrowed(&[]);
             }
@@ -201,6 +226,16 @@ impl<'a> Selection<'a> {
     /// Whether everything that could count is in maintenance, and there is something.
     pub fn in_maintenance(&self) -> bool {
         !self.roots.is_empty() && self.roots.iter().all(|item| item.in_maintenance())
+    }
+
+    /// Whether any check of it is in maintenance, told or not.
+    fn has_maintenance(&self) -> bool {
+        self.aside || self.checks.iter().any(|check| check.spec.maintenance)
+    }
+
+    /// Whether the answer is about one check or one group.
+    fn is_of_one(&self) -> bool {
+        matches!(self.scope, Scope::One | Scope::Group)
     }
 
     /// One line about all of it, as far as it may be told.
@@ -232,6 +267,11 @@ impl<'a> Selection<'a> {
         let group = self.groups.binary_search_by(|group| group.spec.name.as_str().cmp(name));
         Some(Item::Group(&self.groups[group.ok()?]))
     }
+}
+
+/// Whether all is well, or somebody works on all that is not.
+fn well_or_aside(selection: &Selection<'_>) -> bool {
+    selection.status().is_healthy() || selection.in_maintenance()
 }
 
 fn running(plugin: &PluginState) -> String {
@@ -287,5 +327,7 @@ fn notes(selection: &Selection<'_>) -> Vec<String> {
     notes
 }
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
