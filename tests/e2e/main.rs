@@ -20,3 +20,4 @@ mod main_job;
 mod schedule;
 mod secrets;
 mod tidy;
+mod tools;

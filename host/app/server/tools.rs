@@ -150,7 +150,10 @@ mod tests {
         let prometheus = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
         assert!(wants(&[prometheus]));
         assert!(wants(&["application/openmetrics-text"]));
-        assert!(wants(&["text/plain;q=0.3", "Application/OpenMetrics-Text; Version=\"1.0.0\"; q=0.4"]));
+        assert!(wants(&[
+            "text/plain;q=0.3",
+            "Application/OpenMetrics-Text; Version=\"1.0.0\"; q=0.4"
+        ]));
         for plain in [
             "",
             "*/*",

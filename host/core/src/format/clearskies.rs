@@ -67,7 +67,8 @@ fn envelope(status: &str, error: &str, data: Data) -> Vec<u8> {
         pagination: Nothing,
         input_errors: Nothing,
     }
-    let envelope = Envelope { status, error, data, pagination: Nothing {}, input_errors: Nothing {} };
+    let envelope =
+        Envelope { status, error, data, pagination: Nothing {}, input_errors: Nothing {} };
     serde_json::to_vec(&envelope).expect("these types have string keys")
 }
 
@@ -75,8 +76,8 @@ fn envelope(status: &str, error: &str, data: Data) -> Vec<u8> {
 mod tests {
     use super::super::testing::{check, group, snapshot};
     use super::*;
-    use crate::config::{Problem, Severity};
     use crate::config::tree::Place;
+    use crate::config::{Problem, Severity};
     use crate::snapshot::{Setup, Snapshot};
     use crate::status::Status;
 

@@ -223,7 +223,9 @@ pub(super) mod tests {
                 let (word, name) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
                 let value = words.next().unwrap_or("");
                 match word {
-                    "HELP" if !families.insert(name.to_owned()) => return problem("a second family"),
+                    "HELP" if !families.insert(name.to_owned()) => {
+                        return problem("a second family");
+                    }
                     "HELP" => family = name.to_owned(),
                     "TYPE" if name == family => kind = value.to_owned(),
                     "UNIT" if open && name.ends_with(&format!("_{value}")) && name == family => {}
@@ -258,7 +260,8 @@ pub(super) mod tests {
         let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let end = text.find(|c| !fits(c)).unwrap_or(text.len());
         let (name, rest) = text.split_at(end);
-        (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())).then_some((name, rest))
+        (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()))
+            .then_some((name, rest))
     }
 
     fn read_sample(line: &str) -> Option<(Sample, &str)> {
@@ -337,7 +340,10 @@ pub(super) mod tests {
         assert_eq!(labels(&[("a-b", "1"), ("a_b", "2")]), "check=\"c\",a_b=\"1\",label_a_b=\"2\"");
         assert_eq!(labels(&[("a_b", "2"), ("a-b", "1")]), labels(&[("a-b", "1"), ("a_b", "2")]));
         assert_eq!(labels(&[("__name__", "x")]), "check=\"c\",label___name__=\"x\"");
-        assert_eq!(labels(&[("9", "x"), ("", "y"), ("é", "z")]), "check=\"c\",_=\"y\",_9=\"x\",label__=\"z\"");
+        assert_eq!(
+            labels(&[("9", "x"), ("", "y"), ("é", "z")]),
+            "check=\"c\",_=\"y\",_9=\"x\",label__=\"z\""
+        );
         assert_eq!(labels(&[("gone", "")]), "check=\"c\"");
     }
 

@@ -254,7 +254,8 @@ mod tests {
 
     #[test]
     fn a_key_is_group_and_name() {
-        let groups = [group("x", &["a"], Status::Pass, (1, 1)), group("y", &[], Status::Pass, (0, 0))];
+        let groups =
+            [group("x", &["a"], Status::Pass, (1, 1)), group("y", &[], Status::Pass, (0, 0))];
         let whole = snapshot([check("a", Status::Pass)], groups);
         for key in ["x_a", "_a"] {
             assert!(by_key(&whole, key).is_some(), "{key}");

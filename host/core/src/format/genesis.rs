@@ -178,6 +178,9 @@ mod tests {
             group("y", &["e"], Status::Unknown, (0, 1)),
         ];
         let found = of(&snapshot(checks, groups), true);
-        assert_eq!(found, (503, ["e ERROR", "p STARTING", "x STARTING", "y ERROR"].map(str::to_owned).to_vec()));
+        assert_eq!(
+            found,
+            (503, ["e ERROR", "p STARTING", "x STARTING", "y ERROR"].map(str::to_owned).to_vec())
+        );
     }
 }

@@ -199,7 +199,10 @@ mod tests {
         let checks = [check("a", Status::Warn), check("b", Status::Fail), aside];
         let whole = snapshot(checks, [any]);
         let selection = Selection::all(&whole);
-        assert_eq!((Kubernetes.code(&selection), &*Kubernetes.render(&selection)), (200, &b"ok"[..]));
+        assert_eq!(
+            (Kubernetes.code(&selection), &*Kubernetes.render(&selection)),
+            (200, &b"ok"[..])
+        );
         let verbose = Asked { verbose: true, ..ASKED };
         let text = "[+]any ok\n[+]m excluded: ok\nlivez check passed\n";
         assert_eq!(all(&looks(&selection), verbose, &[]), (200, text.to_owned()));

@@ -91,8 +91,7 @@ fn plain(text: &str, max: usize) -> String {
 
 fn long_text(selection: &Selection<'_>, text: &mut String) {
     let groups = selection.groups.iter().map(Item::Group);
-    let mut items: Vec<Item<'_>> =
-        groups.chain(selection.checks.iter().map(Item::Check)).collect();
+    let mut items: Vec<Item<'_>> = groups.chain(selection.checks.iter().map(Item::Check)).collect();
     items.sort_by_key(|item| (item.in_maintenance(), std::cmp::Reverse(item.state())));
     for (index, item) in items.iter().enumerate() {
         let message = match item {
