@@ -23,4 +23,5 @@ mod schedule;
 mod secrets;
 mod tcp_check;
 mod tidy;
+mod tools;
 mod websocket_check;

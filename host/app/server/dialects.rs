@@ -8,10 +8,11 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::ACCEPT;
 use serde::Serialize;
+use wellcheck_core::format::kubernetes::Verdict;
 use wellcheck_core::format::{Selection, by_name};
 use wellcheck_core::snapshot::{Item, Snapshot};
 
-use super::itself::{self, Look};
+use super::itself::{self, Part};
 use super::{Answer, App, Asked};
 
 /// Everything, as the format of this name has it.
@@ -137,7 +138,7 @@ pub(super) fn ready(app: &App, _asked: &Asked<'_>) -> Answer {
     procedures(&itself::readiness(app))
 }
 
-fn procedures(looks: &[Look]) -> Answer {
+fn procedures(parts: &[Part]) -> Answer {
     #[derive(Serialize)]
     struct Body {
         status: &'static str,
@@ -149,8 +150,9 @@ fn procedures(looks: &[Look]) -> Answer {
         status: &'static str,
     }
     let word = |up| if up { "UP" } else { "DOWN" };
-    let up = looks.iter().all(|look| look.ok);
-    let checks = looks.iter().map(|look| Check { name: look.name, status: word(look.ok) });
+    let is_up = |part: &Part| part.look.verdict == Verdict::Ok;
+    let up = parts.iter().all(is_up);
+    let checks = parts.iter().map(|part| Check { name: part.look.name, status: word(is_up(part)) });
     let body = Body { status: word(up), checks: checks.collect() };
     Answer::json(if up { 200 } else { 503 }, &body)
 }

@@ -6,104 +6,93 @@
 
 use std::fmt::Write;
 
+use wellcheck_core::format::kubernetes::{self, Look, Verdict};
 use wellcheck_core::snapshot::Newest;
 use wellcheck_core::time::WallTime;
 use wellcheck_core::units::count;
 
 use super::{Answer, App, Asked};
 
-/// One thing that is looked at.
-pub(super) struct Look {
-    /// What it is called.
-    pub(super) name: &'static str,
-    /// Whether it is as it should be.
-    pub(super) ok: bool,
+/// One thing that is looked at, and what is said of it by itself when it fails.
+pub(super) struct Part {
+    pub(super) look: Look<'static>,
+    why: &'static str,
+}
+
+fn part(name: &'static str, ok: bool, why: &'static str) -> Part {
+    let verdict = if ok { Verdict::Ok } else { Verdict::Failed };
+    Part { look: Look { name, verdict }, why }
 }
 
 /// Whether the process answers.
-pub(super) fn live(app: &App, asked: &Asked<'_>) -> Answer {
-    report(app, asked, liveness())
-}
-
-/// What says that the process answers.
-pub(super) fn liveness() -> Vec<Look> {
-    vec![Look { name: "ping", ok: true }]
+pub(super) fn liveness() -> Vec<Part> {
+    vec![part("ping", true, "")]
 }
 
 /// Whether it can be relied upon.
-pub(super) fn ready(app: &App, asked: &Asked<'_>) -> Answer {
-    report(app, asked, readiness(app))
-}
-
-/// What says that it can be relied upon.
-pub(super) fn readiness(app: &App) -> Vec<Look> {
+pub(super) fn readiness(app: &App) -> Vec<Part> {
     let published = app.shared.load();
     let setup = &published.snapshot.setup;
+    // Not before the scheduler has taken over the first one.
+    let is_configured = setup.configuration.read != WallTime::default();
     vec![
-        Look { name: "ping", ok: true },
-        // Not before the scheduler has taken over the first one.
-        Look { name: "configuration", ok: setup.configuration.read != WallTime::default() },
-        Look { name: "plugins", ok: setup.starting == 0 },
-        Look { name: "shutdown", ok: !app.draining.is_set() },
+        part("ping", true, ""),
+        part("configuration", is_configured, "no configuration is in use yet"),
+        part("plugins", setup.starting == 0, "plugins are being loaded"),
+        part("shutdown", !app.draining.is_set(), "the process is about to end"),
     ]
 }
 
-fn report(app: &App, asked: &Asked<'_>, looks: Vec<Look>) -> Answer {
-    let endpoint = asked.path.trim_start_matches('/');
-    let excluded = asked.values("exclude");
-    let mut text = String::new();
-    let mut failed = false;
-    for look in &looks {
-        // Writing to a String cannot fail.
-        let _ = if excluded.iter().any(|name| name == look.name) {
-            writeln!(text, "[+]{} excluded: ok", look.name)
-        } else if look.ok {
-            writeln!(text, "[+]{} ok", look.name)
-        } else {
-            failed = true;
-            writeln!(text, "[-]{} failed: reason withheld", look.name)
-        };
-    }
-    let unknown: Vec<String> = excluded
-        .iter()
-        .filter(|name| !looks.iter().any(|look| look.name == **name))
-        .map(|name| {
-            format!(
-                "\"{}\"",
-                name.chars().take(40).flat_map(char::escape_debug).collect::<String>()
-            )
-        })
-        .collect();
-    if !unknown.is_empty() {
-        let list = unknown.join(",");
-        let _ =
-            writeln!(text, "warn: some health checks cannot be excluded: no matches for {list}");
-    }
+/// `/livez`
+pub(super) fn live(app: &App, asked: &Asked<'_>) -> Answer {
+    report(app, asked, &liveness())
+}
+
+/// `/livez/{name}`
+pub(super) fn live_part(_app: &App, asked: &Asked<'_>) -> Answer {
+    one(asked, &liveness())
+}
+
+/// `/readyz`, `/startupz`
+pub(super) fn ready(app: &App, asked: &Asked<'_>) -> Answer {
+    report(app, asked, &readiness(app))
+}
+
+/// `/readyz/{name}`, `/startupz/{name}`
+pub(super) fn ready_part(app: &App, asked: &Asked<'_>) -> Answer {
+    one(asked, &readiness(app))
+}
+
+fn report(app: &App, asked: &Asked<'_>, parts: &[Part]) -> Answer {
+    let verbose = asked.has("verbose");
     let published = app.shared.load();
-    let configuration = &published.snapshot.setup.configuration;
-    if !configuration.applied && !configuration.problems.is_empty() {
-        let _ = writeln!(
-            text,
-            "warn: the configuration on disk was refused at {} ({}); the one before it runs",
-            configuration.read,
-            count(configuration.problems.len(), "problem")
-        );
+    let setup = &published.snapshot.setup;
+    let mut warnings = Vec::new();
+    if !setup.configuration.applied && !setup.configuration.problems.is_empty() {
+        warnings.push(format!(
+            "the configuration on disk was refused at {} ({}); the one before it runs",
+            setup.configuration.read,
+            count(setup.configuration.problems.len(), "problem")
+        ));
     }
-    if asked.has("verbose") {
-        let plugins = published.snapshot.setup.plugins.iter();
-        for plugin in plugins.filter(|plugin| matches!(plugin.newest, Newest::Loading(_))) {
-            let _ = writeln!(text, "warn: plugin {} is being loaded", plugin.name);
-        }
+    if verbose {
+        let loading = setup.plugins.iter().filter(|p| matches!(p.newest, Newest::Loading(_)));
+        warnings.extend(loading.map(|plugin| format!("plugin {} is being loaded", plugin.name)));
     }
-    if failed {
-        let _ = writeln!(text, "{endpoint} check failed");
-        return Answer::text(500, text);
-    }
-    if asked.has("verbose") {
-        let _ = writeln!(text, "{endpoint} check passed");
-        return Answer::text(200, text);
-    }
-    Answer::text(200, "ok")
+    let looks: Vec<Look<'_>> = parts.iter().map(|part| part.look).collect();
+    let exclude = asked.values("exclude");
+    let endpoint = asked.path.trim_start_matches('/');
+    let asked = kubernetes::Asked { endpoint, exclude: &exclude, verbose };
+    let (code, text) = kubernetes::all(&looks, asked, &warnings);
+    Answer::text(code, text)
+}
+
+fn one(asked: &Asked<'_>, parts: &[Part]) -> Answer {
+    let Some(part) = parts.iter().find(|part| part.look.name == asked.name) else {
+        return Answer::not_found(asked.path);
+    };
+    let (code, text) = kubernetes::one(part.look.verdict, part.why);
+    Answer::text(code, text)
 }
 
 /// Where to look.
@@ -130,6 +119,11 @@ pub(super) fn index(_app: &App, _asked: &Asked<'_>) -> Answer {
             "every check as JSON; /api/v1/checks/NAME for one with its log".to_owned(),
         ),
         ("/api/v1/status", "configuration, plugins and their problems".to_owned()),
+        ("/health-check", "the health of everything as clearskies has it".to_owned()),
+        ("/healthz", "likewise as Kubernetes has it; /healthz/NAME for one check".to_owned()),
+        ("/metrics", "for Prometheus, in its own text or in OpenMetrics".to_owned()),
+        ("/badge/NAME.json", "a badge for shields.io; /badge/status.json for all".to_owned()),
+        ("/api/v1/endpoints/statuses", "the last results as Gatus has them".to_owned()),
         ("/livez, /readyz, /startupz", "wellcheck itself; ?verbose says more".to_owned()),
         ("POST /-/reload", "read the configuration again; needs a token".to_owned()),
     ];

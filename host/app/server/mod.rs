@@ -12,9 +12,18 @@
 //! | `GET /actuator/health/{rest}` | a check or a group, and what is within it, likewise |
 //! | `GET /v1/agent/health/service/name/{name}` | a check or a group as Consul has it, `?format=text` |
 //! | `GET /v1/agent/health/service/id/{name}` | likewise, not in a list |
+//! | `GET /health-check` | the aggregate as clearskies has it |
+//! | `GET /healthz` | the aggregate as Kubernetes has it, `?verbose`, `?exclude=` |
+//! | `GET /healthz/{name}` | one check or group likewise |
+//! | `GET /metrics` | for Prometheus, in its text or in OpenMetrics |
+//! | `GET /badge/{name}.json` | a badge for shields.io; `status` is the aggregate |
 //! | `GET /livez`, `/readyz`, `/startupz` | wellcheck itself, `?verbose`, `?exclude=` |
+//! | `GET /livez/{name}`, `/readyz/{name}`, `/startupz/{name}` | one thing of that |
 //! | `GET /api/v1/checks` | every check as JSON |
 //! | `GET /api/v1/checks/{name}` | one check with its last outcome and log |
+//! | `GET /api/v1/endpoints/statuses` | every check as Gatus has it |
+//! | `GET /api/v1/endpoints/{name}/statuses` | one check likewise, by Gatus' key |
+//! | `GET /api/v1/endpoints/{name}/health/badge.shields` | its badge |
 //! | `GET /api/v1/status` | version, configuration and its problems, plugins |
 //! | `POST /-/reload` | reads everything again; needs a token with the role `admin` |
 //! | `GET /` | where to look |
@@ -27,6 +36,7 @@ mod dialects;
 mod health;
 mod itself;
 mod listen;
+mod tools;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -132,6 +142,8 @@ struct Route {
 enum Does {
     /// `GET` and `HEAD`, from the snapshot alone.
     Read(fn(&App, &Asked<'_>) -> Answer),
+    /// The same for every method, which it looks at itself.
+    Any(fn(&App, &Asked<'_>) -> Answer),
     /// The methods that are given, as `Allow` has them. May wait for others, with a limit.
     Wait(&'static str, for<'a> fn(&'a App, &'a Asked<'a>, Body) -> BoxFuture<'a, Answer>),
 }
@@ -149,11 +161,25 @@ const ROUTES: &[Route] = &[
     Route { path: "/actuator/health/{rest}", does: Does::Read(dialects::spring_below) },
     Route { path: "/v1/agent/health/service/name/{name}", does: Does::Read(dialects::consul_name) },
     Route { path: "/v1/agent/health/service/id/{name}", does: Does::Read(dialects::consul_id) },
+    Route { path: "/health-check", does: Does::Any(tools::clearskies_envelope) },
+    Route { path: "/healthz", does: Does::Read(tools::healthz) },
+    Route { path: "/healthz/{name}", does: Does::Read(tools::healthz_one) },
+    Route { path: "/metrics", does: Does::Read(tools::metrics) },
+    Route { path: "/badge/{name}.json", does: Does::Read(tools::badge) },
     Route { path: "/livez", does: Does::Read(itself::live) },
+    Route { path: "/livez/{name}", does: Does::Read(itself::live_part) },
     Route { path: "/readyz", does: Does::Read(itself::ready) },
+    Route { path: "/readyz/{name}", does: Does::Read(itself::ready_part) },
     Route { path: "/startupz", does: Does::Read(itself::ready) },
+    Route { path: "/startupz/{name}", does: Does::Read(itself::ready_part) },
     Route { path: "/api/v1/checks", does: Does::Read(checks) },
     Route { path: "/api/v1/checks/{name}", does: Does::Read(check) },
+    Route { path: "/api/v1/endpoints/statuses", does: Does::Read(tools::gatus) },
+    Route { path: "/api/v1/endpoints/{name}/statuses", does: Does::Read(tools::gatus_one) },
+    Route {
+        path: "/api/v1/endpoints/{name}/health/badge.shields",
+        does: Does::Read(tools::gatus_badge),
+    },
     Route { path: "/api/v1/status", does: Does::Read(status) },
     Route { path: "/-/reload", does: Does::Wait("POST", reload) },
     Route { path: "/", does: Does::Read(itself::index) },
@@ -184,6 +210,7 @@ async fn answer(app: Arc<App>, request: hyper::Request<Incoming>) -> Answer {
     let asked = Asked { method, path, name, query: head.uri.query(), headers: &head.headers };
     match &route.does {
         Does::Read(read) if matches!(*method, Method::GET | Method::HEAD) => read(&app, &asked),
+        Does::Any(any) => any(&app, &asked),
         Does::Read(_) => Answer::method_not_allowed(path, "GET, HEAD"),
         Does::Wait(methods, wait) if methods.split(", ").any(|m| m == method.as_str()) => {
             wait(&app, &asked, Body(body)).await
@@ -244,7 +271,7 @@ mod tests {
         assert_eq!(fits("/a/{name}/b", "/a/x/b"), Some("x"));
         assert_eq!(fits("/a/{rest}", "/a/x/b"), Some("x/b"));
         assert_eq!((fits("/a/{name}/b", "/a//b"), fits("/a/{rest}", "/a/")), (None, None));
-        for path in ["/health/", "/health/a/b", "/healthz", "", "*", "/api/v1/checks/"] {
+        for path in ["/health/", "/health/a/b", "/healthz/", "", "*", "/api/v1/checks/"] {
             assert_eq!(found(path), None, "{path}");
         }
     }

@@ -6,6 +6,7 @@ pub(crate) mod host;
 pub(crate) mod http;
 pub(crate) mod nginx;
 pub(crate) mod program;
+pub(crate) mod prometheus;
 pub(crate) mod redact;
 pub(crate) mod target;
 pub(crate) mod wait;

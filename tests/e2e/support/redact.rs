@@ -29,6 +29,7 @@ pub(crate) fn version(text: &str) -> String {
     let ours = format!("\"{}\"", env!("CARGO_PKG_VERSION"));
     text.replace(&format!("\"releaseId\": {ours}"), "\"releaseId\": \"[version]\"")
         .replace(&format!("\"version\": {ours}"), "\"version\": \"[version]\"")
+        .replace(&format!("build_info{{version={ours}"), "build_info{version=\"[version]\"")
 }
 
 /// Compares with the committed snapshot of that name; `INSTA_UPDATE=always` writes it anew.

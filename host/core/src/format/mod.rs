@@ -11,11 +11,19 @@ mod genesis;
 mod health_json;
 mod healthchecks_ui;
 mod microprofile;
+mod nagios;
+mod nosana;
+mod prometheus;
 mod spring;
 mod spring_v2;
 mod text;
 
 pub mod api;
+pub mod clearskies;
+pub mod exposition;
+pub mod gatus;
+pub mod kubernetes;
+pub mod shields;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -40,6 +48,15 @@ pub const FORMATS: &[&dyn Format] = &[
     &consul::Consul,
     &consul_text::ConsulText,
     &text::Text,
+    &text::Text,
+    &clearskies::Clearskies,
+    &nosana::Nosana,
+    &kubernetes::Kubernetes,
+    &nagios::Nagios,
+    &prometheus::Prometheus,
+    &prometheus::OpenMetrics,
+    &shields::Shields,
+    &gatus::Gatus,
 ];
 
 /// A way to render health.
@@ -93,6 +110,8 @@ pub struct Selection<'a> {
     pub scope: Scope,
     /// How it is told.
     pub options: Options,
+    /// Whether a check that may not be told is in maintenance.
+    aside: bool,
 }
 
 /// How an answer is told.
@@ -131,6 +150,7 @@ impl<'a> Selection<'a> {
             roots: snapshot.roots(),
             scope: Scope::All,
             options: Options::default(),
+            aside: false,
         }
     }
 
@@ -189,6 +209,7 @@ impl<'a> Selection<'a> {
             roots,
             scope: Scope::All,
             options: Options::default(),
+            aside: false,
         }
     }
 
@@ -202,6 +223,7 @@ impl<'a> Selection<'a> {
                 self.checks = self.checks.iter().map(|check| Arc::new(check.bare())).collect();
             }
             Detail::None => {
+                self.aside = self.has_maintenance();
                 self.checks = Cow::Borrowed(&[]);
                 self.groups = Cow::Borrowed(&[]);
             }
@@ -220,6 +242,16 @@ impl<'a> Selection<'a> {
     /// Whether everything that could count is in maintenance, and there is something.
     pub fn in_maintenance(&self) -> bool {
         !self.roots.is_empty() && self.roots.iter().all(|item| item.in_maintenance())
+    }
+
+    /// Whether any check of it is in maintenance, told or not.
+    fn has_maintenance(&self) -> bool {
+        self.aside || self.checks.iter().any(|check| check.spec.maintenance)
+    }
+
+    /// Whether the answer is about one check or one group.
+    fn is_of_one(&self) -> bool {
+        matches!(self.scope, Scope::One | Scope::Group)
     }
 
     /// One line about all of it, as far as it may be told.
@@ -251,6 +283,11 @@ impl<'a> Selection<'a> {
         let group = self.groups.binary_search_by(|group| group.spec.name.as_str().cmp(name));
         Some(Item::Group(&self.groups[group.ok()?]))
     }
+}
+
+/// Whether all is well, or somebody works on all that is not.
+fn well_or_aside(selection: &Selection<'_>) -> bool {
+    selection.status().is_healthy() || selection.in_maintenance()
 }
 
 fn running(plugin: &PluginState) -> String {
@@ -308,5 +345,7 @@ fn notes(selection: &Selection<'_>) -> Vec<String> {
 
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,10 @@
-//! Plain text for people: a line about all, then a line for each check, worst first.
+//! Plain text for people: a line about all, then a line for each group and check, worst first.
 
 use std::fmt::Write;
 
 use super::{Format, Selection, backing_off, notes};
 use crate::outcome::Outcome;
+use crate::snapshot::{CheckState, Item};
 
 /// See the module.
 #[derive(Debug)]
@@ -22,43 +23,83 @@ impl Format for Text {
         "text/plain; charset=utf-8"
     }
 
+    fn accepts(&self) -> &'static [&'static str] {
+        &["text/plain"]
+    }
+
     fn render(&self, selection: &Selection<'_>) -> Vec<u8> {
         let mut text = format!("{}: {}\n", selection.status(), selection.summary());
-        let mut checks: Vec<_> = selection.checks.iter().collect();
-        checks.sort_by_key(|check| std::cmp::Reverse(check.state));
-        let widest = checks.iter().map(|check| check.spec.name.as_str().len()).max().unwrap_or(0);
-        for check in checks {
-            let took = check
-                .duration()
-                .map_or(String::new(), |d| format!(" ({:.1} ms)", d.as_secs_f64() * 1e3));
-            let pause = backing_off(check).map_or(String::new(), |why| format!(" ({why})"));
+        let groups = selection.groups.iter().map(Item::Group);
+        let mut items: Vec<Item<'_>> =
+            groups.chain(selection.checks.iter().map(Item::Check)).collect();
+        // What somebody works on comes last; of equals the groups first.
+        items.sort_by_key(|item| (item.in_maintenance(), std::cmp::Reverse(item.state())));
+        let widest = items.iter().map(|item| item.name().len()).max().unwrap_or(0);
+        for item in items {
+            let aside = if item.in_maintenance() { "in maintenance: " } else { "" };
+            let message = match item {
+                Item::Check(check) => outcome(check),
+                Item::Group(group) => format!("group: {}", group.message()),
+            };
+            let (state, name) = (item.state(), item.name());
             // Writing to a String cannot fail.
-            let _ = writeln!(
-                text,
-                "{:7} {:widest$}  {}{took}{pause}",
-                check.state,
-                check.spec.name.as_str(),
-                check.message()
-            );
-            if let Some(last) = check.current()
-                && let Outcome::Answered(report) = &last.run.outcome
-            {
-                for part in &report.parts {
-                    let status = crate::status::Status::from(part.status);
-                    let _ = writeln!(
-                        text,
-                        "{:7} {:widest$}  - {}: {}",
-                        "",
-                        "",
-                        part.name,
-                        format_args!("{status}: {}", part.message)
-                    );
-                }
+            let _ = writeln!(text, "{state:7} {name:widest$}  {aside}{message}");
+            if let Item::Check(check) = item {
+                parts(check, widest, &mut text);
             }
         }
         for note in notes(selection) {
             let _ = writeln!(text, "note: {note}");
         }
         text.into_bytes()
+    }
+}
+
+/// The message, how long it took, and whether it runs less often.
+fn outcome(check: &CheckState) -> String {
+    let took =
+        check.duration().map_or(String::new(), |d| format!(" ({:.1} ms)", d.as_secs_f64() * 1e3));
+    let pause = backing_off(check).map_or(String::new(), |why| format!(" ({why})"));
+    format!("{}{took}{pause}", check.message())
+}
+
+fn parts(check: &CheckState, widest: usize, text: &mut String) {
+    let Some(last) = check.current() else { return };
+    let Outcome::Answered(report) = &last.run.outcome else { return };
+    for part in &report.parts {
+        let status = crate::status::Status::from(part.status);
+        let _ =
+            writeln!(text, "{:7} {:widest$}  - {}: {status}: {}", "", "", part.name, part.message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::testing::{check, group, snapshot};
+    use super::*;
+    use crate::status::Status;
+
+    #[test]
+    fn groups_and_maintenance_have_their_lines_worst_first() {
+        let mut aside = check("aside", Status::Fail);
+        Arc::make_mut(&mut aside.spec).maintenance = true;
+        let checks = [aside, check("b", Status::Fail), check("a", Status::Pass)];
+        let groups = [
+            group("any", &["a", "b"], Status::Pass, (1, 2)),
+            group("both", &["a", "b"], Status::Fail, (1, 2)),
+        ];
+        let whole = snapshot(checks, groups);
+        let text = String::from_utf8(Text.render(&Selection::all(&whole))).expect("text");
+        assert_eq!(
+            text,
+            "fail: 1 of 2 groups does not pass: both (fail: 1 of 2 members healthy); 1 is in maintenance\n\
+            fail    both   group: 1 of 2 members healthy\n\
+            fail    b      message (1.0 ms)\n\
+            pass    any    group: 1 of 2 members healthy\n\
+            pass    a      message (1.0 ms)\n\
+            fail    aside  in maintenance: message (1.0 ms)\n"
+        );
     }
 }
