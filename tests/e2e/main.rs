@@ -19,4 +19,5 @@ mod http_check;
 mod main_job;
 mod schedule;
 mod secrets;
+mod share;
 mod tidy;

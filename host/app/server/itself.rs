@@ -110,6 +110,10 @@ pub(super) fn index(_app: &App, _asked: &Asked<'_>) -> Answer {
             "every check as JSON; /api/v1/checks/NAME for one with its log".to_owned(),
         ),
         ("/api/v1/status", "configuration, plugins and their problems".to_owned()),
+        (
+            "POST /api/v1/agent/share/http-healthcheck",
+            " asks about a share as zrok's API does, also below /api/v2; needs a token".to_owned(),
+        ),
         ("/livez, /readyz, /startupz", "wellcheck itself; ?verbose says more".to_owned()),
         ("POST /-/reload", "read the configuration again; needs a token".to_owned()),
     ];

@@ -11,6 +11,7 @@
 //! | `GET /api/v1/checks` | every check as JSON |
 //! | `GET /api/v1/checks/{name}` | one check with its last outcome and log |
 //! | `GET /api/v1/status` | version, configuration and its problems, plugins |
+//! | `POST /api/v1/agent/share/http-healthcheck`, `/api/v2/agent/share/http-healthcheck` | asks about a share, as zrok's API does; needs a token with the role `operate` |
 //! | `POST /-/reload` | reads everything again; needs a token with the role `admin` |
 //! | `GET /` | where to look |
 //!
@@ -21,6 +22,7 @@ mod answer;
 mod health;
 mod itself;
 mod listen;
+mod share;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +44,7 @@ pub(crate) use self::listen::{Draining, Listener};
 use crate::demand::Demand;
 use crate::keeper::{Handle, Live};
 use crate::published::Shared;
+use crate::share::Asker;
 use crate::store::Store;
 
 /// What handlers may use.
@@ -53,6 +56,8 @@ pub(crate) struct App {
     pub(crate) live: Live,
     /// Where checks run that a request asks for.
     pub(crate) demand: Demand,
+    /// What asks about shares.
+    pub(crate) asker: Asker,
     /// Where reloads are asked for.
     pub(crate) keeper: Handle,
     /// Set when the process is about to end.
@@ -142,6 +147,14 @@ const ROUTES: &[Route] = &[
     Route { path: "/api/v1/checks", does: Does::Read(checks) },
     Route { path: "/api/v1/checks/{name}", does: Does::Read(check) },
     Route { path: "/api/v1/status", does: Does::Read(status) },
+    Route {
+        path: "/api/v1/agent/share/http-healthcheck",
+        does: Does::Wait("POST", share::healthcheck),
+    },
+    Route {
+        path: "/api/v2/agent/share/http-healthcheck",
+        does: Does::Wait("POST", share::healthcheck),
+    },
     Route { path: "/-/reload", does: Does::Wait("POST", reload) },
     Route { path: "/", does: Does::Read(itself::index) },
 ];
