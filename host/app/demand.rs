@@ -117,3 +117,31 @@ fn faulted(reason: FaultReason, message: String, duration: Duration) -> Run {
     let outcome = Outcome::Faulted(Fault::new(reason, message));
     Run { outcome, duration, log: RunLog::default(), used: Vec::new() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_ends_by_itself_or_is_cut_off_or_panics() {
+        let demand = Demand::default();
+        let limit = Duration::from_millis(1);
+        assert_eq!(demand.within(limit, async { 7 }).await, Ok(7));
+        let late = demand.within(limit, std::future::pending::<()>()).await;
+        assert_eq!(late, Err(Undone::Late));
+        let panicked = demand.within(limit, async { assert_eq!(1, 2) }).await;
+        assert_eq!(panicked, Err(Undone::Panicked));
+        assert_eq!(demand.places.available_permits(), MOST, "every place is free again");
+    }
+
+    #[tokio::test]
+    async fn there_is_room_for_so_much_and_no_more() {
+        let demand = Demand::default();
+        let all = u32::try_from(MOST).expect("a small number");
+        let taken = Arc::clone(&demand.places).acquire_many_owned(all).await;
+        let busy = demand.within(Duration::from_millis(1), async {}).await;
+        assert_eq!(busy, Err(Undone::Busy));
+        drop(taken);
+        assert_eq!(demand.within(Duration::from_millis(1), async {}).await, Ok(()));
+    }
+}

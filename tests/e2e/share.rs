@@ -1,8 +1,10 @@
 //! Shares, asked about as zrok's users do it: on the command line, over the API, and through another
 //! instance.
 
-use std::io::ErrorKind;
-use std::net::{SocketAddr, TcpListener};
+mod command;
+mod elsewhere;
+mod remote;
+
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -12,7 +14,7 @@ use crate::support::certificates::Authority;
 use crate::support::host::{Host, host, write};
 use crate::support::http::{self, Answer};
 use crate::support::nginx::Nginx;
-use crate::support::program::{Ended, command, finish, run, run_in};
+use crate::support::program::{Ended, command, finish, run_in};
 use crate::support::target::{self, Target};
 
 const V1: &str = "/api/v1/agent/share/http-healthcheck";
@@ -35,10 +37,6 @@ fn of(target: &Target) -> String {
 
 fn own(id: &str) -> String {
     format!("[agent]\nenvironment = \"{id}\"\n")
-}
-
-fn environment(id: &str, agent: SocketAddr, token: &str) -> String {
-    format!("[[environment]]\nid = \"{id}\"\nagent = \"http://{agent}\"\ntoken = \"{token}\"\n")
 }
 
 /// A question as the documentation has it.
@@ -90,7 +88,7 @@ fn check(ended: &Ended, code: i32, out: &str, err: &str) {
     assert_eq!((ended.code, &*ended.out, &*ended.err), (code, out, err));
 }
 
-// ── The session of the documentation ───────────────────────────────────────────────────────────
+// ── The session of the documentation ─────────────────────────────────────────────────────────────
 
 #[test]
 fn the_documented_session_on_the_command_line() {
@@ -175,7 +173,7 @@ fn the_documented_session_over_the_api_byte_for_byte() {
     assert_eq!((other.code, other.header("allow")), (405, Some("POST")));
 }
 
-// ── Who may ask, and how ───────────────────────────────────────────────────────────────────────
+// ── Who may ask, and how ─────────────────────────────────────────────────────────────────────────
 
 #[test]
 fn only_a_token_that_may_run_checks_opens_the_route() {
@@ -262,7 +260,7 @@ fn bodies_are_of_the_right_type_size_and_shape() {
     assert_eq!(target.count(), 3, "only what was good was asked");
 }
 
-// ── What is asked ──────────────────────────────────────────────────────────────────────────────
+// ── What is asked ────────────────────────────────────────────────────────────────────────────────
 
 #[test]
 fn only_proxies_can_be_asked() {
@@ -394,7 +392,7 @@ fn certificates_are_judged_unless_the_share_says_otherwise() {
 
 #[test]
 fn the_body_of_an_answer_is_not_waited_for() {
-    let target = target::http().endless_body().then().trickle().start();
+    let target = target::http().endless_body().trickle().start();
     let host = host().config(&(tokens() + &own("MxMbUXSANU") + &of(&target))).start();
     for _ in 0..2 {
         assert_eq!(ask(&host, &question("8rvjpmeeyvwc", "/", 200)).body, HEALTHY);
@@ -417,344 +415,6 @@ fn configure(host: &Host, more: &str) {
     host.configure(&(tokens() + &own("MxMbUXSANU") + more));
     let answer = host.ask("POST", "/-/reload", &[("Authorization", "Bearer token-of-admin")]);
     assert_eq!(answer.code, 200, "{}", answer.body);
-}
-
-// ── Never elsewhere ────────────────────────────────────────────────────────────────────────────
-
-/// Something that must never get a connection.
-struct Canary(TcpListener);
-
-impl Canary {
-    fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
-        listener.set_nonblocking(true).expect("a socket of ours");
-        Self(listener)
-    }
-
-    fn address(&self) -> SocketAddr {
-        self.0.local_addr().expect("it is bound")
-    }
-
-    #[track_caller]
-    fn check(&self, after: &str) {
-        match self.0.accept() {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            other => panic!("after {after:?}: {other:?}"),
-        }
-    }
-}
-
-#[test]
-fn no_endpoint_leads_to_another_address() {
-    let canary = Canary::new();
-    let address = canary.address();
-    let port = address.port().to_string();
-    let (start, last) = port.split_at(port.len() - 1);
-    let target = target::http().status(200).start();
-    let config = [
-        tokens(),
-        own("MxMbUXSANU"),
-        of(&target),
-        // With a digit more, or a port, this is the canary's own address.
-        share("digit", &format!("http://127.0.0.1:{start}")),
-        share("portless", "http://127.0.0.1"),
-    ];
-    let host = host().config(&config.concat()).start();
-    let refused = "failed to create request: parse ";
-    let attempts = [
-        ("8rvjpmeeyvwc", format!("@{address}/")),
-        ("8rvjpmeeyvwc", format!(":x@{address}/")),
-        ("8rvjpmeeyvwc", format!("@127.0.0.1:{port}")),
-        ("8rvjpmeeyvwc", format!(":{port}")),
-        ("8rvjpmeeyvwc", format!(":{port}/")),
-        ("8rvjpmeeyvwc", format!("\\@{address}/")),
-        ("8rvjpmeeyvwc", format!("\r\nHost: {address}\r\n\r\n")),
-        ("8rvjpmeeyvwc", format!("/\r\nGET http://{address}/ HTTP/1.1")),
-        ("8rvjpmeeyvwc", format!("\t@{address}/")),
-        ("8rvjpmeeyvwc", format!("%40{address}/")),
-        ("8rvjpmeeyvwc", format!(".@{address}/?")),
-        ("8rvjpmeeyvwc", format!("\u{ff20}{address}/")),
-        ("digit", last.to_owned()),
-        ("digit", format!("{last}/")),
-        ("digit", format!("{last}?")),
-        ("digit", format!("@{address}")),
-        ("portless", format!(":{port}")),
-        ("portless", format!(":{port}/")),
-        ("portless", format!("@{address}/")),
-        ("portless", format!(".nip.invalid:{port}/")),
-    ];
-    for (share, endpoint) in &attempts {
-        let why = error(&host, &question(share, endpoint, 200));
-        assert!(why.starts_with(refused), "{endpoint:?}: {why}");
-        canary.check(endpoint);
-    }
-    assert_eq!(target.count(), 0, "{:?}", target.requests());
-    // These stay where they are, whatever they look like.
-    for (endpoint, line) in [
-        (format!("//{address}/"), format!("GET //{address}/ HTTP/1.1")),
-        (format!("/@{address}/"), format!("GET /@{address}/ HTTP/1.1")),
-        (format!("/../../{address}"), format!("GET /../../{address} HTTP/1.1")),
-        (format!("/\\{address}"), format!("GET /%5C{address} HTTP/1.1")),
-        (format!("?@{address}/"), format!("GET /?@{address}/ HTTP/1.1")),
-        (format!("#@{address}/"), "GET / HTTP/1.1".to_owned()),
-        (format!("/?u=http://{address}/"), format!("GET /?u=http://{address}/ HTTP/1.1")),
-    ] {
-        assert_eq!(
-            ask(&host, &question("8rvjpmeeyvwc", &endpoint, 200)).body,
-            HEALTHY,
-            "{endpoint}"
-        );
-        let request = target.requests().pop().expect("a request");
-        assert_eq!(request.lines().next(), Some(&*line));
-        let named = request.lines().find(|line| line.to_lowercase().starts_with("host:"));
-        let expected = format!("host: {}", target.address);
-        assert_eq!(named.map(str::to_lowercase), Some(expected));
-        canary.check(&endpoint);
-    }
-}
-
-#[test]
-fn no_redirect_leads_to_another_address() {
-    let canary = Canary::new();
-    let address = canary.address();
-    let target = target::http().status(200).start();
-    let own_url = format!("http://{}", target.address);
-    let host = host().config(&(tokens() + &own("MxMbUXSANU") + &of(&target))).start();
-    let asked = question("8rvjpmeeyvwc", "/start", 200);
-    for location in [
-        format!("http://{address}/"),
-        format!("//{address}/"),
-        format!("http:\\\\{address}/"),
-        format!("http://{}@{address}/", target.address),
-        format!("https://{}/", target.address),
-        format!("http://127.0.0.1:{}/", address.port()),
-    ] {
-        target.becomes(target::http().status(302).header("Location", &location));
-        let shown = location.replace('\\', "\\\\");
-        assert_eq!(
-            error(&host, &asked),
-            format!(
-                "failed to execute request: Get \"{shown}\": the redirect leads away from the target of the share"
-            )
-        );
-        canary.check(&location);
-    }
-    target.becomes(target::http().status(302).header("Location", "gopher://x/"));
-    assert_eq!(
-        error(&host, &asked),
-        "failed to execute request: Get \"gopher://x/\": unsupported protocol scheme \"gopher\""
-    );
-    target.becomes(target::http().status(302).header("Location", "http://[::1"));
-    let why = error(&host, &asked);
-    let parse =
-        format!("Get \"{own_url}/start\": failed to parse Location header \"http://[::1\": ");
-    assert!(why.contains(&parse), "{why}");
-}
-
-#[test]
-fn redirects_within_the_target_are_followed_as_go_does_it() {
-    let target = target::http().status(303).header("Location", "next?x").then().status(204).start();
-    let host = host().config(&(tokens() + &own("MxMbUXSANU") + &of(&target))).start();
-    let mut asked = question("8rvjpmeeyvwc", "/a/b", 204);
-    asked["httpVerb"] = json!("POST");
-    assert_eq!(ask(&host, &asked).body, HEALTHY);
-    let lines: Vec<String> = target
-        .requests()
-        .iter()
-        .map(|request| request.lines().next().unwrap_or_default().to_owned())
-        .collect();
-    assert_eq!(lines, ["POST /a/b HTTP/1.1", "GET /a/next?x HTTP/1.1"]);
-
-    let whole = format!("http://me:secret@{}/whole", target.address);
-    target.becomes(target::http().status(307).header("Location", &whole).then().status(204));
-    assert_eq!(ask(&host, &asked).body, HEALTHY);
-    let last = target.requests().pop().expect("a request");
-    assert!(last.starts_with("POST /whole HTTP/1.1"), "{last}");
-    assert!(!last.to_lowercase().contains("authorization"), "{last}");
-
-    // Neither is a redirect.
-    target.becomes(target::http().status(302).then().status(304).header("Location", "/x"));
-    for code in [302, 304] {
-        assert_eq!(ask(&host, &question("8rvjpmeeyvwc", "/", code)).body, HEALTHY, "{code}");
-    }
-    let before = target.count();
-    target.becomes(target::http().endless_redirects());
-    let last = before + 10;
-    assert_eq!(
-        error(&host, &question("8rvjpmeeyvwc", "/", 200)),
-        format!("failed to execute request: Get \"/next-{last}\": stopped after 10 redirects")
-    );
-    assert_eq!(target.count(), last);
-}
-
-#[test]
-fn a_long_redirect_is_a_long_error_and_no_longer() {
-    let long = format!("http://127.0.0.2/{}", "x".repeat(30_000));
-    let target = target::http().status(302).header("Location", &long).start();
-    let host = host().config(&(tokens() + &own("MxMbUXSANU") + &of(&target))).start();
-    let why = error(&host, &question("8rvjpmeeyvwc", "/", 200));
-    assert!((4000..4200).contains(&why.len()), "{}", why.len());
-}
-
-// ── Elsewhere, by way of another instance ──────────────────────────────────────────────────────
-
-#[test]
-fn a_question_about_another_environment_is_passed_on() {
-    let target = target::http().status(200).start();
-    let far = host().config(&(tokens() + &own("far") + &of(&target))).start();
-    let near = host()
-        .config(&(tokens() + &environment("far", far.address, "${FAR_TOKEN}")))
-        .env("FAR_TOKEN", "token-of-operate")
-        .start();
-    let mut asked = question("8rvjpmeeyvwc", "/x", 200);
-    asked["envZId"] = json!("far");
-    for path in [V1, V2] {
-        target.becomes(target::http().status(200));
-        let ask = || post(&near, path, &OPERATE, &asked.to_string());
-        let answer = ask();
-        assert_eq!((answer.code, &*answer.body), (200, HEALTHY));
-        assert_eq!(answer.header("content-type"), Some(TYPE));
-        target.becomes(target::http().status(202));
-        assert_eq!(ask().body, "{\"error\":\"unexpected status code; got '202', want '200'\"}\n");
-    }
-    assert_eq!(target.count(), 4);
-    // The share is there, not here.
-    asked["envZId"] = json!("");
-    assert_eq!(error(&near, &asked), "share '8rvjpmeeyvwc' not found in agent");
-    asked["envZId"] = json!("nowhere");
-    assert_eq!(code(&ask(&near, &asked)), (401, "unknown-environment".to_owned()));
-    let url = format!("http://{}", near.address);
-    let passed = [
-        "agent",
-        "share",
-        "health",
-        "8rvjpmeeyvwc",
-        "GET",
-        "/",
-        "202",
-        "--environment",
-        "far",
-        "--token",
-        "token-of-operate",
-        "--url",
-        &url,
-    ];
-    check(&run(&passed), 0, "healthy\n", "");
-}
-
-#[test]
-fn what_is_passed_on_is_the_question_with_our_token_and_a_mark() {
-    let agent = target::http().status(200).body("{\"healthy\": true}").start();
-    let config = tokens() + &environment("far", agent.address, "far-canary-3c1d");
-    let host = host().config(&config).start();
-    let mut asked = question("abc", "/x", 204);
-    asked["envZId"] = json!("far");
-    asked["timeoutMs"] = json!(1500);
-    assert_eq!(post(&host, V2, &OPERATE, &asked.to_string()).body, HEALTHY);
-    let request = agent.requests().pop().expect("a request");
-    let (head, body) = request.split_once("\r\n\r\n").expect("a head and a body");
-    assert!(head.starts_with(&format!("POST {V2} HTTP/1.1\r\n")), "{head}");
-    let head = head.to_lowercase();
-    for header in [
-        "x-token: far-canary-3c1d",
-        "wellcheck-relayed: 1",
-        "content-type: application/zrok.v1+json",
-    ] {
-        assert!(head.contains(header), "{header}: {head}");
-    }
-    assert!(!head.contains("token-of-operate"), "the asker's token stays here: {head}");
-    assert_eq!(serde_json::from_str::<Value>(body).expect("JSON"), asked);
-}
-
-#[test]
-fn an_agent_that_does_not_answer_well_is_a_bad_gateway() {
-    let agent = target::http().status(200).start();
-    let config = [
-        tokens(),
-        environment("odd", agent.address, "odd-canary-77aa"),
-        environment("dead", "127.1.1.1:9090".parse().expect("an address"), "dead-canary-77aa"),
-    ];
-    let host = host().config(&config.concat()).start();
-    let check = |id: &str| {
-        let mut asked = question("abc", "/", 200);
-        asked["envZId"] = json!(id);
-        asked["timeoutMs"] = json!(1);
-        let answer = ask(&host, &asked);
-        assert_eq!((answer.code, &*answer.body), (502, "bad gateway; agent not reachable"));
-        assert!(!format!("{answer:?}").contains("canary"), "{answer:?}");
-    };
-    check("dead");
-    host.until_logged("the agent cannot be asked: connection to `127.1.1.1:9090` refused");
-    let elsewhere = "http://127.1.1.1:9090/";
-    for behavior in [
-        target::http().status(401).body("{\"error\": {\"message\": \"odd-canary-77aa\"}}"),
-        target::http().status(502),
-        target::http().status(302).header("Location", elsewhere),
-        target::http().status(200).body("<html>odd-canary-77aa"),
-        target::http().status(200).body("{\"error\": {}}"),
-        target::http().status(200).body(&"x".repeat(100_000)),
-        target::http().mirror(),
-        target::http().garbage(),
-        target::http().close_early(),
-        target::http().silent(),
-    ] {
-        agent.becomes(behavior);
-        check("odd");
-    }
-    let log = host.log();
-    assert!(log.contains("answered 401: [redacted]"), "{log}");
-    assert!(!log.contains("canary"), "{log}");
-}
-
-#[test]
-fn an_agent_that_echoes_the_token_does_not_give_it_away() {
-    let body = "{\"error\": \"share 'far-canary-3c1d' not found \\u001b[2J\"}";
-    let agent = target::http().status(200).body(body).start();
-    let config = tokens() + &environment("far", agent.address, "far-canary-3c1d");
-    let host = host().config(&config).start();
-    let mut asked = question("abc", "/", 200);
-    asked["envZId"] = json!("far");
-    assert_eq!(error(&host, &asked), "share '[redacted]' not found \u{1b}[2J");
-    let url = format!("http://{}", host.address);
-    let args = [
-        "agent",
-        "share",
-        "health",
-        "abc",
-        "GET",
-        "/",
-        "200",
-        "--environment",
-        "far",
-        "--token",
-        "token-of-operate",
-        "--url",
-        &url,
-    ];
-    let ended = run(&args);
-    check(&ended, 1, "unhealthy; share '[redacted]' not found \\u{1b}[2J\n", "");
-    for path in ["/api/v1/status", "/health", "/"] {
-        assert!(!host.get(path).body.contains("canary"), "{path}");
-    }
-}
-
-#[test]
-fn a_question_is_passed_on_once_and_never_in_a_circle() {
-    let (one, two) = (host().config(&tokens()).start(), host().config(&tokens()).start());
-    configure(&one, &environment("far", two.address, "token-of-operate"));
-    configure(&two, &environment("far", one.address, "token-of-operate"));
-    let mut asked = question("abc", "/", 200);
-    asked["envZId"] = json!("far");
-    let began = Instant::now();
-    let answer = ask(&one, &asked);
-    assert_eq!((answer.code, &*answer.body), (502, "bad gateway; agent not reachable"));
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
-    two.until_logged("not passed on: the question has been passed on before");
-    assert!(!one.log().contains("not passed on"), "it did not come back: {}", one.log());
-    // Nor to itself.
-    configure(&one, &environment("far", one.address, "token-of-operate"));
-    assert_eq!(ask(&one, &asked).code, 502);
-    one.until_logged("not passed on: the question has been passed on before");
 }
 
 #[test]
@@ -786,78 +446,4 @@ fn targets_that_stall_hold_up_nobody_else() {
     assert_eq!(ask(&host, &question("8rvjpmeeyvwc", "/", 200)).body, HEALTHY);
     assert_eq!(host.get("/livez").code, 200);
     drop(held);
-}
-
-// ── The command by itself ──────────────────────────────────────────────────────────────────────
-
-#[test]
-fn the_command_says_what_is_wrong_as_zrok_does() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    write(dir.path(), "wellcheck.toml", DEAD);
-    let ask = |args: &[&str]| healthcheck(dir.path(), args);
-    let status =
-        "[ERROR]: 'ok' is not a valid HTTP status (strconv.Atoi: parsing \"ok\": invalid syntax)\n";
-    check(&ask(&["2bfvnne6kb3c", "GET", "/", "ok"]), 1, "", status);
-    let ended = ask(&["2bfvnne6kb3c", "GET", "/", "-1"]);
-    assert!(ended.err.starts_with("[ERROR]: '-1' is not a valid HTTP status ("), "{}", ended.err);
-    for (args, says) in [
-        (&["2bfvnne6kb3c", "GET", "/"][..], "required"),
-        (&["2bfvnne6kb3c", "GET", "/", "200", "500"], "unexpected argument"),
-        (&["2bfvnne6kb3c", "GET", "/", "200", "--timeout", "6"], "expected a duration with a unit"),
-        (&["2bfvnne6kb3c", "GET", "/", "200", "--environment", "x"], "--url"),
-        (&["2bfvnne6kb3c", "GET", "/", "200", "--url", "ftp://x"], "expected http or https"),
-        (
-            &["2bfvnne6kb3c", "GET", "/", "200", "--config", "/nowhere.toml"],
-            "there is no configuration file",
-        ),
-        (&["2bfvnne6kb3c", "GET", "/", "200", "--nonsense"], "unexpected argument"),
-    ] {
-        let ended = ask(args).expect(1);
-        assert_eq!(ended.out, "");
-        assert!(
-            ended.err.starts_with("[ERROR]: ") && ended.err.contains(says),
-            "{says}: {}",
-            ended.err
-        );
-    }
-    let ended = run_in(dir.path(), &["agent", "nonsense"]).expect(1);
-    assert!(ended.err.starts_with("[ERROR]: unrecognized subcommand"), "{}", ended.err);
-    write(dir.path(), "wellcheck.toml", "[[share]]\ntokn = \"x\"\n");
-    let ended = ask(&["2bfvnne6kb3c", "GET", "/", "200"]).expect(1);
-    assert!(ended.err.contains("wellcheck.toml:2:1: error: unknown key `tokn`"), "{}", ended.err);
-    assert!(
-        ended.err.ends_with("[ERROR]: the configuration cannot be used (3 problems)\n"),
-        "{}",
-        ended.err
-    );
-}
-
-#[test]
-fn the_command_alone_prints_its_help() {
-    for (args, says) in [
-        (&["agent"][..], "Usage: wellcheck agent"),
-        (&["agent", "share"], "Usage: wellcheck agent share"),
-    ] {
-        let ended = run(args).expect(0);
-        assert!(ended.out.contains(says) && ended.err.is_empty(), "{}", ended.out);
-    }
-    let mut program = command();
-    program.args(["agent", "share", "health", "--help"]).env("WELLCHECK_TOKEN", "help-canary-11b2");
-    let help = finish(&mut program, "").expect(0).out;
-    assert!(help.contains("WELLCHECK_TOKEN") && !help.contains("canary"), "{help}");
-}
-
-#[test]
-fn a_timeout_of_the_command_is_kept() {
-    let silent = target::http().silent().start();
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    write(dir.path(), "wellcheck.toml", of(&silent));
-    let began = Instant::now();
-    let ended = healthcheck(dir.path(), &["8rvjpmeeyvwc", "GET", "/", "200", "--timeout", "150ms"]);
-    let late = format!(
-        "unhealthy; failed to execute request: Get \"http://{}/\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)\n",
-        silent.address
-    );
-    check(&ended, 1, &late, "");
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

@@ -3,6 +3,8 @@
 //! The handler asks nobody itself: it hands the question over to [`Demand`](crate::demand::Demand).
 //! A question about another environment is passed on to the instance that has it, once.
 
+use std::sync::Arc;
+
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -39,12 +41,13 @@ pub(super) fn healthcheck<'a>(
 
 async fn answer(app: &App, asked: &Asked<'_>, body: Body) -> Result<Verdict, Answer> {
     let config = app.live.load_full();
-    admit(&config, asked.headers)?;
+    let name = admit(&config, asked.headers)?;
     media_type(asked.headers)?;
     let body = body.read(MAX_BODY).await?;
     let question = question(&body).map_err(|why| Problem::new(400, "question", why))?;
     let sharing = &config.sharing;
     let id = question.environment.as_str();
+    let share = question.share.clone();
     let told = if id.is_empty() || sharing.environment.as_deref() == Some(id) {
         here(app, &config, question).await?
     } else if let Some(environment) = sharing.environment(id) {
@@ -58,14 +61,17 @@ async fn answer(app: &App, asked: &Asked<'_>, body: Body) -> Result<Verdict, Ans
         let message = format!("there is no environment `{shown}` here");
         return Err(Problem::new(401, "unknown-environment", message).into());
     };
-    Ok(told.map_err(|mut error| {
+    let verdict = told.map_err(|mut error| {
         config.redactor.apply_to(&mut error);
         error
-    }))
+    });
+    let title = sharing.share(&share).and_then(|share| share.title.as_deref());
+    tracing::debug!(token = %name, ?share, title, ?verdict, "a share was asked about");
+    Ok(verdict)
 }
 
-/// zrok's header, or the one that all other routes take.
-fn admit(config: &Config, headers: &HeaderMap) -> Result<(), Problem> {
+/// The name of the token that came in zrok's header, or in the one that all other routes take.
+fn admit(config: &Config, headers: &HeaderMap) -> Result<String, Problem> {
     let mut bearer = HeaderMap::new();
     if let Some(token) = headers.get("x-token") {
         let value = [b"Bearer ", token.as_bytes()].concat();
@@ -75,9 +81,7 @@ fn admit(config: &Config, headers: &HeaderMap) -> Result<(), Problem> {
         return Err(Problem::new(401, "no-token", "expected `X-TOKEN: TOKEN`"));
     }
     let headers = if bearer.is_empty() { headers } else { &bearer };
-    let name = access::check(&config.tokens, headers, Role::Operate)?;
-    tracing::debug!(token = %name, "a share is asked about");
-    Ok(())
+    access::check(&config.tokens, headers, Role::Operate)
 }
 
 fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
@@ -91,12 +95,8 @@ fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(415, "media-type", message))
 }
 
-async fn here(
-    app: &App,
-    config: &std::sync::Arc<Config>,
-    question: Question,
-) -> Result<Verdict, Answer> {
-    let (asker, config) = (app.asker.clone(), std::sync::Arc::clone(config));
+async fn here(app: &App, config: &Arc<Config>, question: Question) -> Result<Verdict, Answer> {
+    let (asker, config) = (app.asker.clone(), Arc::clone(config));
     let limit = question.timeout();
     let work = async move { asker.ask(&config.sharing, &question).await };
     app.demand.within(limit, work).await.map_err(undone)
@@ -104,7 +104,7 @@ async fn here(
 
 async fn there(
     app: &App,
-    config: &std::sync::Arc<Config>,
+    config: &Arc<Config>,
     environment: &EnvironmentSpec,
     path: &str,
     question: Question,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Resolver;
+use super::check::one_line;
 use crate::config::keys;
 use crate::config::reader::Reader;
 use crate::config::tree::{Place, Table, Text, Value};
@@ -11,9 +12,6 @@ use crate::share::{Backend, Base, EnvironmentSpec, ShareSpec, Sharing};
 
 /// Longest token of a share and id of an environment, in bytes.
 const MAX_ID: usize = 100;
-
-/// Longest title, in bytes.
-const MAX_TITLE: usize = 200;
 
 impl Resolver<'_> {
     /// Takes in what one file says about shares.
@@ -39,10 +37,7 @@ impl Resolver<'_> {
             reader.missing("token", problems);
         }
         let token = reader.parsed("token", problems, id);
-        let title = reader.parsed("title", problems, |text| match text.value.len() {
-            0..=MAX_TITLE => Ok(text.value.clone()),
-            _ => Err(format!("it is longer than {MAX_TITLE} bytes")),
-        });
+        let title = reader.parsed("title", problems, |text| one_line(&text.value));
         let modes: Vec<(&'static str, &'static str)> =
             [Backend::PROXY].iter().chain(Backend::OTHERS).map(|word| (*word, *word)).collect();
         let had_mode = reader.has("backend-mode");
