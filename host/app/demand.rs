@@ -36,6 +36,17 @@ impl Default for Demand {
     }
 }
 
+/// Why something that was asked for has no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Undone {
+    /// There was no room for it within a second.
+    Busy,
+    /// It did not end in time, and was cut off.
+    Late,
+    /// It panicked, which is a defect.
+    Panicked,
+}
+
 /// As many runs as may be are under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Busy;
@@ -54,26 +65,17 @@ impl Demand {
         redactor: &Redactor,
     ) -> Result<Run, Busy> {
         let deadline = Instant::now() + timeout;
-        let place = Arc::clone(&self.places).acquire_owned();
-        let Ok(Ok(place)) = tokio::time::timeout(PATIENCE.min(timeout), place).await else {
-            return Err(Busy);
-        };
         let context = RunContext { check: name, deadline, failures_in_a_row: 0 };
-        // Dropped with the request, which ends the run.
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            let run = tokio::time::timeout_at(deadline + GRACE, checker.run(&context)).await;
-            drop(place);
-            run
-        });
-        let mut run = match task.join_next().await {
-            Some(Ok(Ok(run))) => run,
-            Some(Ok(Err(_elapsed))) => faulted(
+        let run = async move { checker.run(&context).await };
+        let mut run = match self.within(timeout, run).await {
+            Ok(run) => run,
+            Err(Undone::Busy) => return Err(Busy),
+            Err(Undone::Late) => faulted(
                 FaultReason::Timeout,
                 format!("the check did not end within its timeout of {timeout:?}"),
                 timeout + GRACE,
             ),
-            _ => faulted(
+            Err(Undone::Panicked) => faulted(
                 FaultReason::Internal,
                 "the run panicked; this is a bug of wellcheck".to_owned(),
                 Duration::ZERO,
@@ -82,9 +84,64 @@ impl Demand {
         run.redact(redactor);
         Ok(run)
     }
+
+    /// Does `work`, which ends by itself after `limit`, in a task of its own.
+    ///
+    /// # Errors
+    /// When there is no room for it, or it does not come to an end.
+    pub(crate) async fn within<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Undone> {
+        let place = Arc::clone(&self.places).acquire_owned();
+        let Ok(Ok(place)) = tokio::time::timeout(PATIENCE.min(limit), place).await else {
+            return Err(Undone::Busy);
+        };
+        // Dropped with the request, which ends the work.
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let done = tokio::time::timeout(limit + GRACE, work).await;
+            drop(place);
+            done
+        });
+        match task.join_next().await {
+            Some(Ok(Ok(done))) => Ok(done),
+            Some(Ok(Err(_elapsed))) => Err(Undone::Late),
+            _ => Err(Undone::Panicked),
+        }
+    }
 }
 
 fn faulted(reason: FaultReason, message: String, duration: Duration) -> Run {
     let outcome = Outcome::Faulted(Fault::new(reason, message));
     Run { outcome, duration, log: RunLog::default(), used: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_ends_by_itself_or_is_cut_off_or_panics() {
+        let demand = Demand::default();
+        let limit = Duration::from_millis(1);
+        assert_eq!(demand.within(limit, async { 7 }).await, Ok(7));
+        let late = demand.within(limit, std::future::pending::<()>()).await;
+        assert_eq!(late, Err(Undone::Late));
+        let panicked = demand.within(limit, async { assert_eq!(1, 2) }).await;
+        assert_eq!(panicked, Err(Undone::Panicked));
+        assert_eq!(demand.places.available_permits(), MOST, "every place is free again");
+    }
+
+    #[tokio::test]
+    async fn there_is_room_for_so_much_and_no_more() {
+        let demand = Demand::default();
+        let all = u32::try_from(MOST).expect("a small number");
+        let taken = Arc::clone(&demand.places).acquire_many_owned(all).await;
+        let busy = demand.within(Duration::from_millis(1), async {}).await;
+        assert_eq!(busy, Err(Undone::Busy));
+        drop(taken);
+        assert_eq!(demand.within(Duration::from_millis(1), async {}).await, Ok(()));
+    }
 }

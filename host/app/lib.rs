@@ -13,6 +13,7 @@ mod folder;
 mod keeper;
 mod plugins;
 mod registry;
+mod share;
 mod store;
 
 mod published;

@@ -21,6 +21,7 @@ mod http_check;
 mod main_job;
 mod schedule;
 mod secrets;
+mod share;
 mod tcp_check;
 mod tidy;
 mod tools;

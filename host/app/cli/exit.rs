@@ -7,6 +7,7 @@ use std::process::ExitCode;
 pub(super) const HELP: &str = "Exit codes:
   run                     0 pass, 1 warn, 2 fail, 3 unknown (also for wrong arguments)
   healthcheck             0 healthy, 1 anything else
+  agent share             0 healthy, 1 anything else (also for wrong arguments)
   everything else         0 done, 64 wrong arguments, 65 bad configuration or plugin,
                           69 cannot start (port or folder), 70 a defect";
 
@@ -64,7 +65,7 @@ impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
 pub(super) fn usage(arguments: &[OsString]) -> Exit {
     match arguments.get(1).and_then(|command| command.to_str()) {
         Some("run") => Exit::UNKNOWN,
-        Some("healthcheck") => Exit::UNHEALTHY,
+        Some("healthcheck" | "agent") => Exit::UNHEALTHY,
         _ => Exit::USAGE,
     }
 }

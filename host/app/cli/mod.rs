@@ -3,6 +3,7 @@
 //! The only modules that write to standard output and name `anyhow`. To add a subcommand: a file
 //! here with its arguments and a `run`, a line in `Command`, and its help in the snapshots.
 
+mod agent;
 mod check_url;
 mod compile;
 mod exit;
@@ -58,6 +59,8 @@ enum Command {
     Status(status::Args),
     /// Ask a URL whether all is well, for HEALTHCHECK lines of containers
     Healthcheck(check_url::Args),
+    /// Ask about shares, as zrok's agent does
+    Agent(agent::Args),
     /// List the built-in kinds of checks, or explain one
     Kinds(kinds::Args),
     /// Make a token for the routes that change something
@@ -77,6 +80,9 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
+            if error.use_stderr() && agent::is_asked(&arguments) {
+                return agent::misused(&error).into();
+            }
             // Where even this cannot be printed there is nobody to tell.
             let _ = error.print();
             return if error.use_stderr() {
@@ -93,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Plugin(command) => plugin::run(command),
         Command::Status(args) => status::run(&args),
         Command::Healthcheck(args) => check_url::run(&args),
+        Command::Agent(args) => agent::run(&args, Cli::command()),
         Command::Kinds(args) => kinds::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Completions(args) => shell::completions(&args, Cli::command()),

@@ -20,6 +20,7 @@ use crate::plugins::Plugins;
 use crate::published::{Shared, SharedStandings};
 use crate::scheduler::Scheduler;
 use crate::server::{App, Draining, Listener};
+use crate::share::Asker;
 
 /// File descriptors that runs leave for connections, files and the rest.
 const RESERVED_FILES: u64 = 512;
@@ -86,6 +87,7 @@ pub(super) fn run(args: Args) -> Ended {
         let standings = SharedStandings { shared: shared.clone(), clock };
         let supplier = Supplier { store: store.clone(), standings: Some(Arc::new(standings)) };
         let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier);
+        let asker = Asker::new(&tools);
         let keeper = Keeper::new(places, tools, clock, first, plugins, scheduler);
         let live = keeper.live();
         let keeper = keeper.start(finished);
@@ -93,7 +95,16 @@ pub(super) fn run(args: Args) -> Ended {
 
         let draining = Draining::default();
         let demand = Demand::default();
-        let app = App { shared, live, demand, keeper, draining, sandbox, store: store.clone() };
+        let app = App {
+            shared,
+            live,
+            demand,
+            asker,
+            keeper,
+            draining,
+            sandbox,
+            store: store.clone(),
+        };
         let stop = ended_by_signal()?;
         setup::print(&format!("listening on http://{address}\n"))?;
         tracing::info!("look at http://{address}/health?format=text, or at http://{address}/ for more");

@@ -124,6 +124,10 @@ pub(super) fn index(_app: &App, _asked: &Asked<'_>) -> Answer {
         ("/metrics", "for Prometheus, in its own text or in OpenMetrics".to_owned()),
         ("/badge/NAME.json", "a badge for shields.io; /badge/status.json for all".to_owned()),
         ("/api/v1/endpoints/statuses", "the last results as Gatus has them".to_owned()),
+        (
+            "POST /api/v1/agent/share/http-healthcheck",
+            "asks about a share as zrok's API does, also below /api/v2; needs a token".to_owned(),
+        ),
         ("/livez, /readyz, /startupz", "wellcheck itself; ?verbose says more".to_owned()),
         ("POST /-/reload", "read the configuration again; needs a token".to_owned()),
     ];

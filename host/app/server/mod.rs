@@ -25,6 +25,7 @@
 //! | `GET /api/v1/endpoints/{name}/statuses` | one check likewise, by Gatus' key |
 //! | `GET /api/v1/endpoints/{name}/health/badge.shields` | its badge |
 //! | `GET /api/v1/status` | version, configuration and its problems, plugins |
+//! | `POST /api/v1/agent/share/http-healthcheck`, `/api/v2/agent/share/http-healthcheck` | asks about a share, as zrok's API does; needs a token with the role `operate` |
 //! | `POST /-/reload` | reads everything again; needs a token with the role `admin` |
 //! | `GET /` | where to look |
 //!
@@ -36,6 +37,7 @@ mod dialects;
 mod health;
 mod itself;
 mod listen;
+mod share;
 mod tools;
 
 use std::sync::Arc;
@@ -58,6 +60,7 @@ pub(crate) use self::listen::{Draining, Listener};
 use crate::demand::Demand;
 use crate::keeper::{Handle, Live};
 use crate::published::Shared;
+use crate::share::Asker;
 use crate::store::Store;
 
 /// What handlers may use.
@@ -69,6 +72,8 @@ pub(crate) struct App {
     pub(crate) live: Live,
     /// Where checks run that a request asks for.
     pub(crate) demand: Demand,
+    /// What asks about shares.
+    pub(crate) asker: Asker,
     /// Where reloads are asked for.
     pub(crate) keeper: Handle,
     /// Set when the process is about to end.
@@ -181,6 +186,14 @@ const ROUTES: &[Route] = &[
         does: Does::Read(tools::gatus_badge),
     },
     Route { path: "/api/v1/status", does: Does::Read(status) },
+    Route {
+        path: "/api/v1/agent/share/http-healthcheck",
+        does: Does::Wait("POST", share::healthcheck),
+    },
+    Route {
+        path: "/api/v2/agent/share/http-healthcheck",
+        does: Does::Wait("POST", share::healthcheck),
+    },
     Route { path: "/-/reload", does: Does::Wait("POST", reload) },
     Route { path: "/", does: Does::Read(itself::index) },
 ];

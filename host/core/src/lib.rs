@@ -28,6 +28,8 @@ pub mod group;
 
 pub mod endpoint;
 
+pub mod share;
+
 pub mod threshold;
 
 pub mod schedule;

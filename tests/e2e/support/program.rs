@@ -34,7 +34,7 @@ pub(crate) fn shared_cache() -> PathBuf {
 /// The program, with nothing of the caller's environment that could matter.
 pub(crate) fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wellcheck"));
-    for name in ["CONFIG", "PLUGINS", "CACHE", "LISTEN", "LOG"] {
+    for name in ["CONFIG", "PLUGINS", "CACHE", "LISTEN", "LOG", "TOKEN"] {
         command.env_remove(format!("WELLCHECK_{name}"));
     }
     command.env("WELLCHECK_CACHE", shared_cache()).env("COLUMNS", "100").env_remove("NO_COLOR");

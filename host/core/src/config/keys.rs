@@ -4,7 +4,11 @@
 //! keys, and the test that no key is undocumented. The kinds list their own keys in the same shape;
 //! the keys of limits come from the tables of [`crate::limits`].
 
+mod share;
+
 use crate::limits::{HOST_LIMITS, LOAD_LIMITS, Limit, RUN_LIMITS};
+
+pub use share::{AGENT, ENVIRONMENT, SHARE};
 
 /// One key of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +56,9 @@ pub const ROOT: &[Key] = &[
     key("group", "", "[[group]]", "Several checks or groups as one."),
     key("endpoint", "", "[[endpoint]]", "A path that answers for some checks in some format."),
     key("listen", "", "[[listen]]", "A further address to listen on."),
+    key("share", "", "[[share]]", "A target that can be asked about on demand."),
+    key("agent", "", "[agent]", "What this instance is called by those who ask about shares."),
+    key("environment", "", "[[environment]]", "Another instance that has shares."),
 ];
 
 /// `[server]`.
@@ -583,6 +590,21 @@ pub const SECTIONS: &[Section] = &[
         header: "[[listen]]",
         doc: "A further address to listen on. In `wellcheck.toml` alone.",
         keys: LISTEN,
+    },
+    Section {
+        header: "[[share]]",
+        doc: "A target that can be asked about on demand, as zrok's agent does it.",
+        keys: SHARE,
+    },
+    Section {
+        header: "[agent]",
+        doc: "What this instance is called by those who ask about shares. In `wellcheck.toml` alone.",
+        keys: AGENT,
+    },
+    Section {
+        header: "[[environment]]",
+        doc: "Another instance, to which questions about its shares are passed on.",
+        keys: ENVIRONMENT,
     },
     Section {
         header: "[check.grants]",

@@ -32,6 +32,7 @@ use crate::group::GroupSpec;
 use crate::id::{CheckName, PluginName};
 use crate::limits::{HostLimits, LoadLimits};
 use crate::redact::Redactor;
+use crate::share::Sharing;
 
 pub use problem::{Problem, Problems, Severity};
 pub use resolve::{load, outline};
@@ -119,6 +120,8 @@ pub struct Config {
     pub endpoints: Vec<EndpointSpec>,
     /// `[[listen]]`, in their order.
     pub listeners: Vec<ListenSpec>,
+    /// `[[share]]`, `[agent]` and `[[environment]]`.
+    pub sharing: Sharing,
     /// `[secrets]`, by name. `Debug` shows the names only.
     pub secrets: Arc<BTreeMap<String, String>>,
     /// `[store] path`: where checks keep what they keep; the program has a default.
@@ -138,6 +141,7 @@ impl fmt::Debug for Config {
             groups,
             endpoints,
             listeners,
+            sharing,
             secrets,
             store,
             redactor,
@@ -150,6 +154,7 @@ impl fmt::Debug for Config {
             .field("groups", groups)
             .field("endpoints", endpoints)
             .field("listeners", listeners)
+            .field("sharing", sharing)
             .field("secrets", &secrets.keys())
             .field("store", store)
             .field("redactor", redactor)

@@ -5,6 +5,7 @@
 //! | `sections.rs` | the tables besides checks |
 //! | `check.rs`, `timing.rs` | checks and their defaults |
 //! | `group.rs`, `endpoint.rs` | groups, endpoints, and listeners |
+//! | `share.rs` | shares, and other instances that have some |
 //! | `grants.rs`, `limits.rs` | what a check's plugin may reach and use |
 //! | `sidecar.rs` | checks from the plugins folder |
 
@@ -14,6 +15,7 @@ mod grants;
 mod group;
 mod limits;
 mod sections;
+mod share;
 mod sidecar;
 mod timing;
 
@@ -36,9 +38,10 @@ use crate::group::GroupSpec;
 use crate::id::CheckName;
 use crate::limits::HostLimits;
 use crate::redact::Redactor;
+use crate::share::Sharing;
 
 /// The tables that stand in `wellcheck.toml` alone.
-const MAIN_ONLY: &[&str] = &["server", "defaults", "plugins", "store", "listen"];
+const MAIN_ONLY: &[&str] = &["server", "defaults", "plugins", "store", "listen", "agent"];
 
 /// Reads what has to be known before the other files can be read. Reports nothing: [`load`] does.
 pub fn outline(main: &SourceFile, lookup: &dyn Lookup) -> Outline {
@@ -157,6 +160,7 @@ impl Resolver<'_> {
         let mut store = None;
         let mut defaults = Defaults::default();
         let mut tokens = Vec::new();
+        let mut sharing = Sharing::default();
         let mut tables = Vec::new();
         let (mut group_tables, mut endpoint_tables, mut listen_tables) =
             (Vec::new(), Vec::new(), Vec::new());
@@ -182,9 +186,11 @@ impl Resolver<'_> {
             group_tables.extend(root.tables("group", &mut self.problems));
             endpoint_tables.extend(root.tables("endpoint", &mut self.problems));
             listen_tables.extend(root.tables("listen", &mut self.problems));
+            self.sharing(&mut root, &mut sharing);
             root.finish(&[], &mut self.problems);
         }
         self.distinct_tokens(&tokens);
+        self.distinct_shares(&sharing);
 
         let mut checks = Vec::new();
         let mut named = BTreeSet::new();
@@ -225,6 +231,7 @@ impl Resolver<'_> {
             groups,
             endpoints,
             listeners,
+            sharing,
             secrets: Arc::new(std::mem::take(&mut self.secrets)),
             store,
             redactor: Redactor::default(),
