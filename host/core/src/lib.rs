@@ -28,6 +28,8 @@ pub mod group;
 
 pub mod endpoint;
 
+pub mod module;
+
 pub mod threshold;
 
 pub mod schedule;
@@ -43,5 +45,7 @@ pub mod snapshot;
 pub mod aggregate;
 
 pub mod format;
+
+pub mod exposition;
 
 pub mod import;

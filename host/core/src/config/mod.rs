@@ -31,6 +31,7 @@ use crate::grant::Grants;
 use crate::group::GroupSpec;
 use crate::id::{CheckName, PluginName};
 use crate::limits::{HostLimits, LoadLimits};
+use crate::module::ModuleSpec;
 use crate::redact::Redactor;
 
 pub use problem::{Problem, Problems, Severity};
@@ -93,6 +94,16 @@ pub trait Kinds {
         settings: &tree::Table,
         problems: &mut Problems,
     );
+
+    /// Likewise for `what`, a module: the key for the target is not among them.
+    fn read_module(
+        &mut self,
+        _what: &str,
+        _kind: &tree::Text,
+        _settings: &tree::Table,
+        _problems: &mut Problems,
+    ) {
+    }
 }
 
 /// What has to be known before the other files can be read.
@@ -119,6 +130,8 @@ pub struct Config {
     pub endpoints: Vec<EndpointSpec>,
     /// `[[listen]]`, in their order.
     pub listeners: Vec<ListenSpec>,
+    /// `[[module]]`, by name, with the standard one.
+    pub modules: Vec<ModuleSpec>,
     /// `[secrets]`, by name. `Debug` shows the names only.
     pub secrets: Arc<BTreeMap<String, String>>,
     /// `[store] path`: where checks keep what they keep; the program has a default.
@@ -138,6 +151,7 @@ impl fmt::Debug for Config {
             groups,
             endpoints,
             listeners,
+            modules,
             secrets,
             store,
             redactor,
@@ -150,6 +164,7 @@ impl fmt::Debug for Config {
             .field("groups", groups)
             .field("endpoints", endpoints)
             .field("listeners", listeners)
+            .field("modules", modules)
             .field("secrets", &secrets.keys())
             .field("store", store)
             .field("redactor", redactor)
