@@ -6,14 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
 use wellcheck_core::redact::Redactor;
+use wellcheck_core::snapshot::Facts;
 
+use crate::checks::probed::Probed;
 use crate::checks::{Checker, RunContext};
+use crate::modules::Unfit;
 
 /// Runs at once, at most.
 const MOST: usize = 64;
@@ -54,33 +57,83 @@ impl Demand {
         redactor: &Redactor,
     ) -> Result<Run, Busy> {
         let deadline = Instant::now() + timeout;
-        let place = Arc::clone(&self.places).acquire_owned();
-        let Ok(Ok(place)) = tokio::time::timeout(PATIENCE.min(timeout), place).await else {
-            return Err(Busy);
-        };
+        let place = self.place(timeout).await?;
         let context = RunContext { check: name, deadline, failures_in_a_row: 0 };
-        // Dropped with the request, which ends the run.
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            let run = tokio::time::timeout_at(deadline + GRACE, checker.run(&context)).await;
-            drop(place);
-            run
-        });
-        let mut run = match task.join_next().await {
-            Some(Ok(Ok(run))) => run,
-            Some(Ok(Err(_elapsed))) => faulted(
-                FaultReason::Timeout,
-                format!("the check did not end within its timeout of {timeout:?}"),
-                timeout + GRACE,
-            ),
-            _ => faulted(
-                FaultReason::Internal,
-                "the run panicked; this is a bug of wellcheck".to_owned(),
-                Duration::ZERO,
-            ),
-        };
+        let work = async move { checker.run(&context).await };
+        let mut run = in_task(place, deadline, timeout, work).await.unwrap_or_else(|fault| fault);
         run.redact(redactor);
         Ok(run)
+    }
+
+    /// Likewise with the metrics of its protocol. What runs is made once there is room for it, and
+    /// an inner error is why the target may not be probed.
+    ///
+    /// # Errors
+    /// When there is no room for a second.
+    pub(crate) async fn probe(
+        &self,
+        name: CheckName,
+        make: impl FnOnce() -> Result<Arc<dyn Checker>, Unfit>,
+        timeout: Duration,
+        redactor: &Redactor,
+    ) -> Result<Result<Probed, String>, Busy> {
+        let deadline = Instant::now() + timeout;
+        let place = self.place(timeout).await?;
+        let mut probed = match make() {
+            Ok(checker) => {
+                let facts = checker.facts();
+                let context = RunContext { check: name, deadline, failures_in_a_row: 0 };
+                let work = async move { checker.probe(&context).await };
+                let done = in_task(place, deadline, timeout, work).await;
+                done.unwrap_or_else(|fault| Probed::of(fault, &facts))
+            }
+            Err(Unfit::Refused(why)) => return Ok(Err(why)),
+            Err(Unfit::Fault(Fault { reason, message })) => {
+                let mut probed =
+                    Probed::of(faulted(reason, message, Duration::ZERO), &Facts::default());
+                // It did not come so far that anything was refused.
+                probed.refused = false;
+                probed
+            }
+        };
+        probed.redact(redactor);
+        Ok(Ok(probed))
+    }
+
+    async fn place(&self, timeout: Duration) -> Result<OwnedSemaphorePermit, Busy> {
+        let place = Arc::clone(&self.places).acquire_owned();
+        match tokio::time::timeout(PATIENCE.min(timeout), place).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(Busy),
+        }
+    }
+}
+
+/// Does `work` in a task of its own, which is dropped with the request.
+async fn in_task<T: Send + 'static>(
+    place: OwnedSemaphorePermit,
+    deadline: Instant,
+    timeout: Duration,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Run> {
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let done = tokio::time::timeout_at(deadline + GRACE, work).await;
+        drop(place);
+        done
+    });
+    match task.join_next().await {
+        Some(Ok(Ok(done))) => Ok(done),
+        Some(Ok(Err(_elapsed))) => Err(faulted(
+            FaultReason::Timeout,
+            format!("the check did not end within its timeout of {timeout:?}"),
+            timeout + GRACE,
+        )),
+        _ => Err(faulted(
+            FaultReason::Internal,
+            "the run panicked; this is a bug of wellcheck".to_owned(),
+            Duration::ZERO,
+        )),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::checks::plugin::Supplier;
 use crate::clock::Clock;
 use crate::demand::Demand;
 use crate::keeper::{self, Keeper};
+use crate::modules::Modules;
 use crate::plugins::Plugins;
 use crate::published::{Shared, SharedStandings};
 use crate::scheduler::Scheduler;
@@ -85,20 +86,23 @@ pub(super) fn run(args: Args) -> Ended {
         let scheduler = Scheduler::start(clock, shared.clone(), most_runs());
         let standings = SharedStandings { shared: shared.clone(), clock };
         let supplier = Supplier { store: store.clone(), standings: Some(Arc::new(standings)) };
-        let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier);
-        let keeper = Keeper::new(places, tools, clock, first, plugins, scheduler);
+        let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier.clone());
+        let keeper = Keeper::new(places, tools.clone(), clock, first, plugins, scheduler);
         let live = keeper.live();
+        let modules = Modules::new(tools, live.clone(), keeper.loaded(), supplier);
         let keeper = keeper.start(finished);
         reload_on_hangup(keeper.clone())?;
 
         let draining = Draining::default();
         let demand = Demand::default();
-        let app = App { shared, live, demand, keeper, draining, sandbox, store: store.clone() };
+        let store_at_end = store.clone();
+        let app =
+            App { shared, live, demand, modules, clock, keeper, draining, sandbox, store };
         let stop = ended_by_signal()?;
         setup::print(&format!("listening on http://{address}\n"))?;
         tracing::info!("look at http://{address}/health?format=text, or at http://{address}/ for more");
         listener.serve(app, stop, server.drain).await;
-        store.flush(FLUSH).await;
+        store_at_end.flush(FLUSH).await;
         tracing::info!("stopped");
         Ok::<_, Failure>(())
     })?;

@@ -11,6 +11,7 @@
 //! | `GET /api/v1/checks` | every check as JSON |
 //! | `GET /api/v1/checks/{name}` | one check with its last outcome and log |
 //! | `GET /api/v1/status` | version, configuration and its problems, plugins |
+//! | `GET /probe` | one probe on demand, as Prometheus expects it; `?target=`, `?module=` |
 //! | `POST /-/reload` | reads everything again; needs a token with the role `admin` |
 //! | `GET /` | where to look |
 //!
@@ -21,6 +22,7 @@ mod answer;
 mod health;
 mod itself;
 mod listen;
+mod probe;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,8 +41,10 @@ use wellcheck_wasm::{Sandbox, SlotUse};
 pub(crate) use self::access::sha256;
 pub(crate) use self::answer::{Answer, Problem};
 pub(crate) use self::listen::{Draining, Listener};
+use crate::clock::Clock;
 use crate::demand::Demand;
 use crate::keeper::{Handle, Live};
+use crate::modules::Modules;
 use crate::published::Shared;
 use crate::store::Store;
 
@@ -53,6 +57,10 @@ pub(crate) struct App {
     pub(crate) live: Live,
     /// Where checks run that a request asks for.
     pub(crate) demand: Demand,
+    /// How targets are probed that a request names.
+    pub(crate) modules: Modules,
+    /// The time, for labels.
+    pub(crate) clock: Clock,
     /// Where reloads are asked for.
     pub(crate) keeper: Handle,
     /// Set when the process is about to end.
@@ -142,6 +150,7 @@ const ROUTES: &[Route] = &[
     Route { path: "/api/v1/checks", does: Does::Read(checks) },
     Route { path: "/api/v1/checks/{name}", does: Does::Read(check) },
     Route { path: "/api/v1/status", does: Does::Read(status) },
+    Route { path: "/probe", does: Does::Wait("GET, HEAD", probe::probe) },
     Route { path: "/-/reload", does: Does::Wait("POST", reload) },
     Route { path: "/", does: Does::Read(itself::index) },
 ];
