@@ -209,7 +209,7 @@ fn http_has_every_metric_of_blackbox_exporter() {
 
     let chunked = target::http().header("Transfer-Encoding", "chunked").body("0\r\n\r\n").start();
     let chunked = metrics(&host, "m", &chunked.url("/"));
-    assert_eq!(number(&chunked, "probe_http_status_code"), Some(0.0), "both lengths: {chunked}");
+    expect(&chunked, &[("probe_success", 1.0), ("probe_http_content_length", -1.0)]);
 
     for text in [ok, broken, strict, moved, once] {
         assert_eq!(promtool(&text), "", "{text}");
@@ -418,10 +418,16 @@ fn a_host_name_can_be_asked_for_at_an_address() {
     let mirror = target::http().mirror().start();
     let authority = Authority::new();
     let pair = authority.issue(&["shop.example.com"], (2020, 2180));
-    let nginx = Nginx::start_tls(&pair, "location / { return 200 \"$host $ssl_server_name\"; }");
+    let other = Nginx::start_tls(&authority.good(), "location / { return 200 $ssl_server_name; }");
+    let locations = format!(
+        "location / {{ return 200 \"$host $ssl_server_name\"; }} location = /away {{ return 302 {}; }}",
+        other.https("/")
+    );
+    let nginx = Nginx::start_tls(&pair, &locations);
     let config = [
         module("m", "expect-body = \"host: shop.example.com\\r\\n\""),
         module("tls", "tls-ca = \"ca.pem\"\nexpect-body = \"shop.example.com shop.example.com\""),
+        module("away", "tls-ca = \"ca.pem\"\nexpect-body = \"localhost\""),
         module("own", "headers = { host = \"own.example.com\" }"),
     ]
     .concat();
@@ -436,6 +442,9 @@ fn a_host_name_can_be_asked_for_at_an_address() {
     let target = format!("https://{}/", nginx.address);
     let answer = named("tls", &target, "shop.example.com");
     expect(&answer.body, &[("probe_success", 1.0)]);
+    // Another host is asked for its own name.
+    let answer = named("away", &format!("{target}away"), "shop.example.com");
+    expect(&answer.body, &[("probe_success", 1.0), ("probe_http_redirects", 1.0)]);
     expect(
         &metrics(&host, "tls", &target),
         &[("probe_outcome_info{status=\"fail\",reason=\"tls-wrong-name\"}", 1.0)],
@@ -664,13 +673,38 @@ fn modules_follow_the_configuration_at_once() {
 }
 
 #[test]
+fn what_was_made_for_a_target_is_kept_for_a_while() {
+    let authority = Authority::new();
+    let nginx = Nginx::start_tls(&authority.good(), "location / { return 200 fine; }");
+    let config = module("m", "tls-ca = \"ca.pem\"");
+    let host = host().config(&config).file("ca.pem", authority.pem()).start();
+    let probed = |path: &str| metrics(&host, "m", &nginx.https(path));
+    expect(&probed("/a"), &[("probe_success", 1.0)]);
+    // The file is read for each new target only.
+    host.remove("ca.pem");
+    expect(&probed("/a"), &[("probe_success", 1.0)]);
+    let bad = ("probe_outcome_info{status=\"unknown\",reason=\"bad-settings\"}", 1.0);
+    expect(&probed("/b"), &[("probe_success", 0.0), bad]);
+    // What fails is not kept.
+    host.write("ca.pem", authority.pem());
+    expect(&probed("/b"), &[("probe_success", 1.0)]);
+    for n in 0..256 {
+        expect(&probed(&format!("/{n}")), &[("probe_success", 1.0)]);
+    }
+    host.remove("ca.pem");
+    expect(&probed("/a"), &[("probe_success", 0.0), bad]);
+    expect(&probed("/255"), &[("probe_success", 1.0)]);
+}
+
+#[test]
 fn probes_are_bounded_and_delay_nobody_else() {
     let silent = target::http().silent().start();
     let quick = target::http().start();
-    let host = host().config(&module("m", "timeout = \"4s\"")).start();
+    let host = host().config(&module("m", "timeout = \"1m\"")).start();
+    let waited_for = silent.url("/");
     std::thread::scope(|scope| {
         for _ in 0..64 {
-            scope.spawn(|| metrics(&host, "m", &silent.url("/")));
+            scope.spawn(|| metrics(&host, "m", &waited_for));
         }
         until("as many probes as may be", || match silent.count() {
             64 => Ok(()),
@@ -680,6 +714,8 @@ fn probes_are_bounded_and_delay_nobody_else() {
         assert_eq!((answer.code, answer.body.as_str()), (503, "Too many probes are under way\n"));
         assert_eq!(quick.count(), 0);
         assert_eq!(host.get("/livez").code, 200);
+        // Closes what was left waiting.
+        drop(silent);
     });
     expect(&metrics(&host, "m", &quick.url("/")), &[("probe_success", 1.0)]);
 }

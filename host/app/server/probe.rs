@@ -3,7 +3,8 @@
 //! `target` is what to probe, by `module` (`http_2xx` without one); of several, the first counts.
 //! `debug=true` shows what happened instead of the metrics alone, and `hostname` is what the target
 //! is asked for as. The probe ends half a second before the scraper gives up, or by the module's
-//! timeout, whichever is earlier. It has no effect on any check.
+//! timeout, whichever is earlier. It has no effect on any check. What a plugin observes, and what
+//! kinds observe that have no metrics of their own, are samples of `probe_observation`.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -211,16 +212,15 @@ fn debug(
         .with("status", outcome.status().as_str())
         .with("reason", outcome.reason().unwrap_or("none"))
         .with("message", outcome.message())
-        .with("duration_seconds", probed.run.duration.as_secs_f64());
+        .with("duration_seconds", probed.run.duration.as_secs_f64())
+        .with("ended", app.clock.now().wall);
 
     let mut text = "Logs for the probe:\n".to_owned();
     let target = without_credentials(target);
-    let ended = app.clock.now().wall;
     for line in std::iter::once(&first).chain(&probed.log).chain([&last]) {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "module={} target={} {line}", Quoted(name), Quoted(&target));
     }
-    let _ = writeln!(text, "module={} target={} ended={ended}", Quoted(name), Quoted(&target));
     let metrics = encode(families, Encoding::Text);
     let _ = write!(text, "\n\n\nMetrics that would have been returned:\n{metrics}");
     let shown = redactor.apply(&module.shown);

@@ -273,7 +273,7 @@ mod tests {
         params.serial_number = Some(vec![0, 0x0a, 0xb0].into());
         let key = KeyPair::generate().expect("a key");
         let der = params.self_signed(&key).expect("a certificate").der().clone();
-        let facts = Certificate::read(&[der.clone()]).expect("valid X.509");
+        let facts = Certificate::read(std::slice::from_ref(&der)).expect("valid X.509");
         let Distinguished { subject, issuer, serial } = facts.distinguished();
         assert_eq!(subject, "CN=a\\, \\\"b\\\" \\<c\\>#,O=\\ Ä\\ ,C=DE,1.2.3=#0c0178");
         assert_eq!((issuer, serial.as_str()), (subject, "0ab0"));

@@ -1,6 +1,6 @@
 //! What a probe by `http` tells: the metrics of blackbox_exporter's prober of that name.
 
-use http::header::{CONTENT_LENGTH, LAST_MODIFIED};
+use http::header::{CONTENT_LENGTH, LAST_MODIFIED, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 use wellcheck_core::exposition::{Family, Kind};
 use wellcheck_core::outcome::{FailReason, Outcome, Run};
@@ -15,7 +15,7 @@ pub(super) fn probed(exchange: &Exchange, run: Run) -> Probed {
     families.extend(http(exchange, &run));
     families.extend(tls(exchange.certificate.as_ref(), exchange.tls_version, exchange.tls_cipher));
     let denied = matches!(&exchange.result, Err(f) if f.kind == FailureKind::Denied);
-    // A target that leads to what may not be probed has been asked, and is at fault.
+    // A target that was asked, and redirects to what may not be probed, has not succeeded.
     let refused = denied && exchange.redirects == 0;
     Probed { families, log: log(exchange), refused, run }
 }
@@ -92,10 +92,15 @@ fn http(exchange: &Exchange, run: &Run) -> Vec<Family> {
 }
 
 fn content_length(answer: &Answer) -> f64 {
+    // Where there is both, the length does not count.
+    if answer.headers.contains_key(TRANSFER_ENCODING) {
+        return -1.0;
+    }
     let bodiless = matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let length = answer.headers.get(CONTENT_LENGTH).and_then(|text| text.to_str().ok());
-    match length.and_then(|text| text.parse::<u32>().ok().map(f64::from).or(text.parse().ok())) {
-        Some(length) => length,
+    #[expect(clippy::cast_precision_loss, reason = "metrics are floating-point numbers")]
+    match length.and_then(|text| text.parse::<u64>().ok()) {
+        Some(length) => length as f64,
         None if bodiless => 0.0,
         None => -1.0,
     }
