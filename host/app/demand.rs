@@ -6,14 +6,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
 use wellcheck_core::redact::Redactor;
+use wellcheck_core::snapshot::Facts;
 
+use crate::checks::probed::Probed;
 use crate::checks::{Checker, RunContext};
+use crate::modules::Unfit;
 
 /// Runs at once, at most.
 const MOST: usize = 64;
@@ -47,44 +50,7 @@ pub(crate) enum Undone {
     Panicked,
 }
 
-/// As many runs as may be are under way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Busy;
-
 impl Demand {
-    /// Runs a check once; known secrets are taken out of what it returns. `name` is what the run
-    /// goes by.
-    ///
-    /// # Errors
-    /// When there is no room for a second.
-    pub(crate) async fn run(
-        &self,
-        name: CheckName,
-        checker: Arc<dyn Checker>,
-        timeout: Duration,
-        redactor: &Redactor,
-    ) -> Result<Run, Busy> {
-        let deadline = Instant::now() + timeout;
-        let context = RunContext { check: name, deadline, failures_in_a_row: 0 };
-        let run = async move { checker.run(&context).await };
-        let mut run = match self.within(timeout, run).await {
-            Ok(run) => run,
-            Err(Undone::Busy) => return Err(Busy),
-            Err(Undone::Late) => faulted(
-                FaultReason::Timeout,
-                format!("the check did not end within its timeout of {timeout:?}"),
-                timeout + GRACE,
-            ),
-            Err(Undone::Panicked) => faulted(
-                FaultReason::Internal,
-                "the run panicked; this is a bug of wellcheck".to_owned(),
-                Duration::ZERO,
-            ),
-        };
-        run.redact(redactor);
-        Ok(run)
-    }
-
     /// Does `work`, which ends by itself after `limit`, in a task of its own.
     ///
     /// # Errors
@@ -94,22 +60,95 @@ impl Demand {
         limit: Duration,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Undone> {
-        let place = Arc::clone(&self.places).acquire_owned();
-        let Ok(Ok(place)) = tokio::time::timeout(PATIENCE.min(limit), place).await else {
-            return Err(Undone::Busy);
+        let place = self.place(limit).await?;
+        in_task(place, Instant::now() + limit, work).await
+    }
+
+    /// Runs a check once, with the metrics of its protocol; known secrets are taken out of what it
+    /// returns. What runs is made once there is room for it, and an inner error is why the target may
+    /// not be probed. `name` is what the run goes by.
+    ///
+    /// # Errors
+    /// When there is no room for it.
+    pub(crate) async fn probe(
+        &self,
+        name: CheckName,
+        make: impl FnOnce() -> Result<Arc<dyn Checker>, Unfit>,
+        timeout: Duration,
+        redactor: &Redactor,
+    ) -> Result<Result<Probed, String>, Undone> {
+        let deadline = Instant::now() + timeout;
+        let place = self.place(timeout).await?;
+        let mut probed = match make() {
+            Ok(checker) => {
+                let facts = checker.facts();
+                let context = RunContext { check: name, deadline, failures_in_a_row: 0 };
+                let work = async move { checker.probe(&context).await };
+                match in_task(place, deadline, work).await {
+                    Ok(probed) => probed,
+                    Err(undone) => Probed::of(undone.run(timeout), &facts),
+                }
+            }
+            Err(Unfit::Refused(why)) => return Ok(Err(why)),
+            Err(Unfit::Fault(Fault { reason, message })) => {
+                let mut probed =
+                    Probed::of(faulted(reason, message, Duration::ZERO), &Facts::default());
+                // It did not come so far that anything was refused.
+                probed.refused = false;
+                probed
+            }
         };
-        // Dropped with the request, which ends the work.
-        let mut task = JoinSet::new();
-        task.spawn(async move {
-            let done = tokio::time::timeout(limit + GRACE, work).await;
-            drop(place);
-            done
-        });
-        match task.join_next().await {
-            Some(Ok(Ok(done))) => Ok(done),
-            Some(Ok(Err(_elapsed))) => Err(Undone::Late),
-            _ => Err(Undone::Panicked),
+        probed.redact(redactor);
+        Ok(Ok(probed))
+    }
+
+    async fn place(&self, limit: Duration) -> Result<OwnedSemaphorePermit, Undone> {
+        let place = Arc::clone(&self.places).acquire_owned();
+        match tokio::time::timeout(PATIENCE.min(limit), place).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(Undone::Busy),
         }
+    }
+}
+
+impl Undone {
+    /// The run that this is of a check.
+    fn run(self, timeout: Duration) -> Run {
+        match self {
+            Self::Busy => {
+                let message = "as many checks run on demand as may".to_owned();
+                faulted(FaultReason::Busy, message, Duration::ZERO)
+            }
+            Self::Late => faulted(
+                FaultReason::Timeout,
+                format!("the check did not end within its timeout of {timeout:?}"),
+                timeout + GRACE,
+            ),
+            Self::Panicked => faulted(
+                FaultReason::Internal,
+                "the run panicked; this is a bug of wellcheck".to_owned(),
+                Duration::ZERO,
+            ),
+        }
+    }
+}
+
+/// Does `work` in a task of its own, which is dropped with the request.
+async fn in_task<T: Send + 'static>(
+    place: OwnedSemaphorePermit,
+    deadline: Instant,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Undone> {
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let done = tokio::time::timeout_at(deadline + GRACE, work).await;
+        drop(place);
+        done
+    });
+    match task.join_next().await {
+        Some(Ok(Ok(done))) => Ok(done),
+        Some(Ok(Err(_elapsed))) => Err(Undone::Late),
+        _ => Err(Undone::Panicked),
     }
 }
 

@@ -18,12 +18,12 @@ use wellcheck_core::config::{self, Config, Problem, Problems, Server, Severity, 
 use wellcheck_core::endpoint::ListenSpec;
 use wellcheck_core::id::PluginName;
 use wellcheck_core::limits::{HostLimits, LoadLimits};
-use wellcheck_core::snapshot::{Configuration, Setup};
+use wellcheck_core::snapshot::{Configuration, Held, Setup};
 
 use crate::checks::Tools;
 use crate::clock::Clock;
 use crate::folder::Listing;
-use crate::plugins::{Finished, Plugins, Quiet};
+use crate::plugins::{Finished, Loaded, Plugins, Quiet};
 use crate::registry::{Builtin, Registry};
 use crate::scheduler;
 use crate::sources::{Fingerprint, Places, SystemLookup, shown};
@@ -60,6 +60,12 @@ impl Handle {
 
 /// The configuration that runs, for those who answer requests; replaced as a whole.
 pub(crate) type Live = Arc<ArcSwap<Config>>;
+
+/// Every plugin of the folder: the version that runs, or why none does.
+pub(crate) type LoadedMap = BTreeMap<PluginName, Result<Loaded, Held>>;
+
+/// The plugins, for those who answer requests; replaced as a whole.
+pub(crate) type LoadedPlugins = Arc<ArcSwap<LoadedMap>>;
 
 /// Everything on disk that the configuration is made from, at one look.
 #[derive(PartialEq)]
@@ -103,6 +109,7 @@ pub(crate) struct Keeper {
     tools: Tools,
     clock: Clock,
     live: Live,
+    loaded: LoadedPlugins,
     registry: Registry,
     /// The texts that run, for when the ones on disk are refused.
     sources: Sources,
@@ -201,6 +208,7 @@ impl Keeper {
             tools,
             clock,
             live,
+            loaded: LoadedPlugins::default(),
             registry,
             sources,
             fixed,
@@ -218,6 +226,11 @@ impl Keeper {
     /// The configuration that runs, kept up to date.
     pub(crate) fn live(&self) -> Live {
         Arc::clone(&self.live)
+    }
+
+    /// The plugins that are loaded, kept up to date.
+    pub(crate) fn loaded(&self) -> LoadedPlugins {
+        Arc::clone(&self.loaded)
     }
 
     /// Runs until the handle and the scheduler are gone.
@@ -394,6 +407,7 @@ impl Keeper {
             starting: self.plugins.starting(),
             endpoints: self.registry.config.endpoints.as_slice().into(),
         };
+        self.loaded.store(Arc::new(self.plugins.loaded()));
         let entries = self.registry.entries(&self.plugins);
         let groups = self.registry.config.groups.iter().cloned().map(Arc::new).collect();
         // The scheduler is gone only when the process ends.

@@ -11,6 +11,7 @@ mod sources;
 mod checks;
 mod folder;
 mod keeper;
+mod modules;
 mod plugins;
 mod registry;
 mod share;

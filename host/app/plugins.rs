@@ -23,6 +23,8 @@ use wellcheck_wasm::{Plugin, Sandbox, rejects_load};
 use crate::checks::RunContext;
 use crate::checks::plugin::{Given, PluginChecker, Supplier};
 use crate::folder::Listing;
+use crate::keeper::LoadedMap;
+use crate::registry::absent;
 use crate::sources::Fingerprint;
 
 /// Loads at once: a big file being compiled does not hold up a small one.
@@ -278,6 +280,15 @@ impl Plugins {
     /// What the newest file is up to; `None` where there is no file.
     pub(crate) fn newest(&self, name: &PluginName) -> Option<&Newest> {
         self.entries.get(name)?.newest.as_ref()
+    }
+
+    /// All of them: the version that runs, or why none does.
+    pub(crate) fn loaded(&self) -> LoadedMap {
+        let all = self.entries.iter().map(|(name, entry)| {
+            let held = || absent(name, entry.newest.as_ref());
+            (name.clone(), entry.running.clone().ok_or_else(held))
+        });
+        all.collect()
     }
 
     /// All of them, for the snapshot.

@@ -80,6 +80,10 @@ impl Kinds for Builtin<'_> {
         let checker = crate::checks::parse(what, kind, settings.clone(), self.tools, problems);
         self.checkers.extend(name.cloned().zip(checker));
     }
+
+    fn read_module(&mut self, what: &str, kind: &Text, settings: &Table, problems: &mut Problems) {
+        crate::checks::parse_module(what, kind, settings.clone(), None, self.tools, problems);
+    }
 }
 
 impl Registry {
@@ -179,15 +183,21 @@ fn held(reason: FaultReason, message: impl Into<String>) -> Runner {
     Runner::Held(Held { reason, message: message.into() })
 }
 
+/// Why no version of a plugin runs, given what its newest file is up to.
+pub(crate) fn absent(name: &PluginName, newest: Option<&Newest>) -> Held {
+    let (reason, message) = match newest {
+        None => (FaultReason::Missing, format!("there is no plugin file `{name}.wasm`")),
+        Some(Newest::Broken(why)) => (FaultReason::Load, why.clone()),
+        Some(Newest::Blocked(grants)) => (FaultReason::Denied, grants.join("; ")),
+        Some(Newest::Loading(step)) => (FaultReason::Compiling, step.clone()),
+        Some(Newest::Running) => (FaultReason::Compiling, "it is being swapped in".to_owned()),
+    };
+    Held { reason, message }
+}
+
 fn plugin_runner(name: &PluginName, given: &Given, plugins: &Plugins) -> Runner {
     let Some(loaded) = plugins.running(name) else {
-        return match plugins.newest(name) {
-            None => held(FaultReason::Missing, format!("there is no plugin file `{name}.wasm`")),
-            Some(Newest::Broken(why)) => held(FaultReason::Load, why.clone()),
-            Some(Newest::Blocked(grants)) => held(FaultReason::Denied, grants.join("; ")),
-            Some(Newest::Loading(step)) => held(FaultReason::Compiling, step.clone()),
-            Some(Newest::Running) => held(FaultReason::Compiling, "it is being swapped in"),
-        };
+        return Runner::Held(absent(name, plugins.newest(name)));
     };
     match PluginChecker::new(loaded, given, plugins.supplier()) {
         Ok(checker) => {

@@ -1,7 +1,7 @@
 //! The real binary, driven from outside on loopback: a module per topic.
 //!
 //! Every test has its own folder, server and targets; nothing waits for a fixed time, and nothing
-//! leaves this machine. What talks to a server in life talks to that server here: nginx.
+//! leaves this machine. What talks to a server in life talks to that server here: nginx, Prometheus.
 
 #![expect(clippy::print_stderr, reason = "measured values and the logs of failed tests")]
 
@@ -19,6 +19,7 @@ mod groups;
 mod hostile;
 mod http_check;
 mod main_job;
+mod probe;
 mod schedule;
 mod secrets;
 mod share;

@@ -3,7 +3,9 @@
 //! Every run opens a new connection, so that name, port, certificate and server are all looked at
 //! each time. Times of the phases, the certificate's days and the body's size are observations.
 
+mod probe;
 pub(super) mod settings;
+mod settings;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,6 +24,8 @@ use wellcheck_core::snapshot::Facts;
 use wellcheck_net::http::{Client, Exchange, Request};
 use wellcheck_net::{Failure, FailureKind};
 
+use super::probed::Probed;
+use super::{Checker, Kind, RunContext, Tools};
 use super::{Checker, Kind, RunContext, Tools, tls};
 
 /// See the module.
@@ -90,17 +94,27 @@ impl Checker for HttpCheck {
     }
 
     fn run<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Run> {
+        async move { self.look(context).await.1 }.boxed()
+    }
+
+    fn probe<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Probed> {
         async move {
-            let started = Instant::now();
-            let exchange = self.client.fetch(&self.request, context.deadline).await;
-            let outcome = self.judge(&exchange);
-            Run { outcome, duration: started.elapsed(), log: RunLog::default(), used: Vec::new() }
+            let (exchange, run) = self.look(context).await;
+            probe::probed(&exchange, run)
         }
         .boxed()
     }
 }
 
 impl HttpCheck {
+    async fn look(&self, context: &RunContext) -> (Exchange, Run) {
+        let started = Instant::now();
+        let exchange = self.client.fetch(&self.request, context.deadline).await;
+        let outcome = self.judge(&exchange);
+        let duration = started.elapsed();
+        (exchange, Run { outcome, duration, log: RunLog::default(), used: Vec::new() })
+    }
+
     fn judge(&self, exchange: &Exchange) -> Outcome {
         let days = self.days_left(exchange);
         let mut report = match &exchange.result {
@@ -172,10 +186,10 @@ fn memmem(body: &[u8], needle: &[u8]) -> bool {
 /// What a failed exchange says of the target; a fault where it says nothing of it.
 pub(crate) fn explain(failure: &Failure) -> Outcome {
     let fail = |reason| Outcome::Answered(Report::fail(reason, failure.message.clone()));
+    let fault = |reason| Outcome::Faulted(Fault::new(reason, failure.message.clone()));
     match failure.kind {
-        FailureKind::Request | FailureKind::Local | FailureKind::Denied => {
-            Outcome::Faulted(Fault::new(FaultReason::Internal, failure.message.clone()))
-        }
+        FailureKind::Request | FailureKind::Local => fault(FaultReason::Internal),
+        FailureKind::Denied => fault(FaultReason::Denied),
         FailureKind::Resolve => fail(FailReason::Resolve),
         FailureKind::Proxy => fail(FailReason::Proxy),
         FailureKind::Refused => fail(FailReason::Refused),

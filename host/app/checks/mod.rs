@@ -11,6 +11,7 @@
 
 pub(crate) mod http;
 pub(crate) mod plugin;
+pub(crate) mod probed;
 mod socket;
 mod tcp;
 mod tls;
@@ -19,17 +20,20 @@ mod websocket;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::Key;
 use wellcheck_core::config::problem::known;
 use wellcheck_core::config::reader::Reader;
-use wellcheck_core::config::tree::{Table, Text};
+use wellcheck_core::config::tree::{Entry, Node, Table, Text, Value};
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::Run;
 use wellcheck_core::snapshot::Facts;
-use wellcheck_net::{Resolver, Tls, TlsOptions, Trust};
+use wellcheck_net::{Guard, Resolver, Tls, TlsOptions, Trust};
+
+use self::probed::Probed;
 
 /// Every built-in kind, in the order `wellcheck kinds` prints them.
 pub(crate) const KINDS: &[&dyn Kind] = &[&http::Http, &tcp::Tcp, &websocket::Websocket];
@@ -48,6 +52,11 @@ pub(crate) trait Kind: Sync {
     /// A complete, valid `[[check]]`; a test parses it.
     fn example(&self) -> &'static str;
 
+    /// The key for what it looks at, which a probe on demand gives in place of the configuration.
+    fn target_key(&self) -> &'static str {
+        "url"
+    }
+
     /// Reads the kind's own keys. Reports every problem, and returns `None` if any is fatal.
     fn parse(
         &self,
@@ -64,6 +73,12 @@ pub(crate) trait Checker: Send + Sync {
 
     /// Looks at the target once.
     fn run<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Run>;
+
+    /// Likewise for a request that asks for it, with the metrics of its protocol. Kinds that know
+    /// more than their report says override it.
+    fn probe<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Probed> {
+        async move { Probed::of(self.run(context).await, &self.facts()) }.boxed()
+    }
 }
 
 /// What a run knows of itself.
@@ -104,6 +119,12 @@ impl Tools {
             base: base.to_owned(),
         })
     }
+
+    /// The same, whose connections go only where `guard` lets them. Kinds that open sockets beside
+    /// the client's connector ask `client.connector().guard()` themselves.
+    pub(crate) fn guarded(&self, guard: Guard) -> Self {
+        Self { client: self.client.guarded(guard), ..self.clone() }
+    }
 }
 
 /// Makes a checker of a built-in kind from the keys that are not common to all checks.
@@ -114,19 +135,84 @@ pub(crate) fn parse(
     tools: &Tools,
     problems: &mut Problems,
 ) -> Option<Arc<dyn Checker>> {
-    let Some(found) = KINDS.iter().find(|k| k.name() == kind.value) else {
-        let names = KINDS.iter().map(|k| k.name()).chain(["plugin"]);
-        let list = known("kinds", kind.shown(), names);
-        let shown = kind.shown().escape_debug();
-        problems.error(&kind.place, format!("unknown kind `{shown}` in {what} {list}"));
-        return None;
-    };
+    let found = find(what, kind, problems)?;
     let mut reader = Reader::new(what, settings, found.keys());
     let checker = found.parse(&mut reader, tools, problems);
     reader.finish(COMMON, problems);
     checker
 }
 
+fn find(what: &str, kind: &Text, problems: &mut Problems) -> Option<&'static dyn Kind> {
+    let found = KINDS.iter().find(|k| k.name() == kind.value);
+    if found.is_none() {
+        let names = KINDS.iter().map(|k| k.name()).chain(["plugin"]);
+        let list = known("kinds", kind.shown(), names);
+        let shown = kind.shown().escape_debug();
+        problems.error(&kind.place, format!("unknown kind `{shown}` in {what} {list}"));
+    }
+    found.copied()
+}
+
+/// Likewise for a module, whose target is given apart; without one, something stands in for it, so
+/// that everything else is read.
+pub(crate) fn parse_module(
+    what: &str,
+    kind: &Text,
+    mut settings: Table,
+    target: Option<Text>,
+    tools: &Tools,
+    problems: &mut Problems,
+) -> Option<Arc<dyn Checker>> {
+    let found = find(what, kind, problems)?;
+    let key = found.target_key();
+    if let Some(given) = settings.entries.get(key) {
+        let message = format!("{what} has `{key}`, which each probe gives (leave it out)");
+        problems.error(&given.key, message);
+    }
+    let place = kind.place.clone();
+    let target = target.unwrap_or_else(|| Text {
+        value: stand_in(found).to_owned(),
+        written: None,
+        place: place.clone(),
+    });
+    let node = Node { value: Value::String(target), place: place.clone() };
+    settings.entries.insert(key.to_owned(), Entry { key: place, node });
+    let mut reader = Reader::new(what, settings, found.keys());
+    let checker = found.parse(&mut reader, tools, problems);
+    reader.finish(&[wellcheck_core::config::keys::MODULE], problems);
+    checker
+}
+
+/// The target of the kind's example.
+fn stand_in(kind: &dyn Kind) -> &'static str {
+    let line = |line: &'static str| {
+        let rest = line.strip_prefix(kind.target_key())?.trim_start().strip_prefix('=')?;
+        rest.trim_start().strip_prefix('"')?.split_once('"').map(|(text, _)| text)
+    };
+    kind.example().lines().find_map(line).unwrap_or_default()
+}
+
+/// Whether a kind has a key of this name.
+pub(crate) fn has_key(kind: &Text, key: &str) -> bool {
+    let found = KINDS.iter().find(|k| k.name() == kind.value);
+    found.is_some_and(|kind| kind.keys().iter().any(|keys| keys.iter().any(|k| k.name == key)))
+}
+
 /// For suggestions: a mistyped key may be one of the common ones.
 const COMMON: &[&[Key]] =
     &[wellcheck_core::config::keys::CHECK, wellcheck_core::config::keys::TIMING];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_target_that_a_probe_can_give() {
+        for kind in KINDS {
+            let key = kind.target_key();
+            let known = kind.keys().iter().any(|keys| keys.iter().any(|k| k.name == key));
+            assert!(known, "`{}` has no key `{key}`", kind.name());
+            assert!(!stand_in(*kind).is_empty(), "the example of `{}` has no `{key}`", kind.name());
+        }
+    }
+}

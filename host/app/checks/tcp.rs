@@ -51,6 +51,10 @@ impl Kind for Tcp {
         "connects to a port; may say something and wait for an answer"
     }
 
+    fn target_key(&self) -> &'static str {
+        "target"
+    }
+
     fn keys(&self) -> &'static [&'static [Key]] {
         &[KEYS, tls::KEYS]
     }

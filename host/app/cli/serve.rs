@@ -16,6 +16,7 @@ use crate::checks::plugin::Supplier;
 use crate::clock::Clock;
 use crate::demand::Demand;
 use crate::keeper::{self, Keeper};
+use crate::modules::Modules;
 use crate::plugins::Plugins;
 use crate::published::{Shared, SharedStandings};
 use crate::scheduler::Scheduler;
@@ -89,7 +90,10 @@ pub(super) fn run(args: Args) -> Ended {
         let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier);
         let asker = Asker::new(&tools);
         let keeper = Keeper::new(places, tools, clock, first, plugins, scheduler);
+        let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier.clone());
+        let keeper = Keeper::new(places, tools.clone(), clock, first, plugins, scheduler);
         let live = keeper.live();
+        let modules = Modules::new(tools, live.clone(), keeper.loaded(), supplier);
         let keeper = keeper.start(finished);
         reload_on_hangup(keeper.clone())?;
 
@@ -105,11 +109,14 @@ pub(super) fn run(args: Args) -> Ended {
             sandbox,
             store: store.clone(),
         };
+        let store_at_end = store.clone();
+        let app =
+            App { shared, live, demand, modules, clock, keeper, draining, sandbox, store };
         let stop = ended_by_signal()?;
         setup::print(&format!("listening on http://{address}\n"))?;
         tracing::info!("look at http://{address}/health?format=text, or at http://{address}/ for more");
         listener.serve(app, stop, server.drain).await;
-        store.flush(FLUSH).await;
+        store_at_end.flush(FLUSH).await;
         tracing::info!("stopped");
         Ok::<_, Failure>(())
     })?;

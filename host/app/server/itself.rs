@@ -129,6 +129,10 @@ pub(super) fn index(_app: &App, _asked: &Asked<'_>) -> Answer {
             "asks about a share as zrok's API does, also below /api/v2; needs a token".to_owned(),
         ),
         ("/livez, /readyz, /startupz", "wellcheck itself; ?verbose says more".to_owned()),
+        (
+            "/probe?target=URL&module=NAME",
+            "one probe on demand, as Prometheus expects it; &debug=true".to_owned(),
+        ),
         ("POST /-/reload", "read the configuration again; needs a token".to_owned()),
     ];
     for (path, what) in rows {

@@ -26,6 +26,7 @@
 //! | `GET /api/v1/endpoints/{name}/health/badge.shields` | its badge |
 //! | `GET /api/v1/status` | version, configuration and its problems, plugins |
 //! | `POST /api/v1/agent/share/http-healthcheck`, `/api/v2/agent/share/http-healthcheck` | asks about a share, as zrok's API does; needs a token with the role `operate` |
+//! | `GET /probe` | one probe on demand, as Prometheus expects it; `?target=`, `?module=` |
 //! | `POST /-/reload` | reads everything again; needs a token with the role `admin` |
 //! | `GET /` | where to look |
 //!
@@ -37,6 +38,7 @@ mod dialects;
 mod health;
 mod itself;
 mod listen;
+mod probe;
 mod share;
 mod tools;
 
@@ -57,8 +59,10 @@ use wellcheck_wasm::{Sandbox, SlotUse};
 pub(crate) use self::access::sha256;
 pub(crate) use self::answer::{Answer, Problem};
 pub(crate) use self::listen::{Draining, Listener};
+use crate::clock::Clock;
 use crate::demand::Demand;
 use crate::keeper::{Handle, Live};
+use crate::modules::Modules;
 use crate::published::Shared;
 use crate::share::Asker;
 use crate::store::Store;
@@ -74,6 +78,10 @@ pub(crate) struct App {
     pub(crate) demand: Demand,
     /// What asks about shares.
     pub(crate) asker: Asker,
+    /// How targets are probed that a request names.
+    pub(crate) modules: Modules,
+    /// The time, for labels.
+    pub(crate) clock: Clock,
     /// Where reloads are asked for.
     pub(crate) keeper: Handle,
     /// Set when the process is about to end.
@@ -194,6 +202,7 @@ const ROUTES: &[Route] = &[
         path: "/api/v2/agent/share/http-healthcheck",
         does: Does::Wait("POST", share::healthcheck),
     },
+    Route { path: "/probe", does: Does::Wait("GET, HEAD", probe::probe) },
     Route { path: "/-/reload", does: Does::Wait("POST", reload) },
     Route { path: "/", does: Does::Read(itself::index) },
 ];

@@ -28,6 +28,7 @@ pub mod group;
 
 pub mod endpoint;
 
+pub mod module;
 pub mod share;
 
 pub mod threshold;
@@ -45,5 +46,7 @@ pub mod snapshot;
 pub mod aggregate;
 
 pub mod format;
+
+pub mod exposition;
 
 pub mod import;

@@ -36,12 +36,24 @@ pub struct Dial<'a> {
 #[derive(Debug, Clone)]
 pub struct Connector {
     resolver: Resolver,
+    guard: Guard,
 }
 
 impl Connector {
     /// A connector that asks `resolver` for addresses.
     pub const fn new(resolver: Resolver) -> Self {
-        Self { resolver }
+        Self { resolver, guard: Guard::allow_all() }
+    }
+
+    /// The same, which also asks `guard` about every name and address.
+    #[must_use]
+    pub fn guarded(&self, guard: Guard) -> Self {
+        Self { resolver: self.resolver.clone(), guard }
+    }
+
+    /// What is asked about every name and address, besides the guard of a [`Dial`].
+    pub const fn guard(&self) -> &Guard {
+        &self.guard
     }
 
     /// The resolver in use.
@@ -55,6 +67,7 @@ impl Connector {
     /// failure's message.
     pub async fn tcp(&self, dial: &Dial<'_>, trace: &mut Trace) -> Result<TcpStream, Failure> {
         let host = dial.host;
+        self.guard.name(host, dial.port).map_err(denied)?;
         let addresses = trace
             .stage(
                 Phase::Resolve,
@@ -62,7 +75,8 @@ impl Connector {
                 self.resolver.lookup(host, dial.family),
             )
             .await?;
-        let allowed = permitted(&addresses, dial)?;
+        let allowed = permitted(&addresses, dial, &self.guard)?;
+        trace.tried = Some(allowed[0]);
         let (stream, peer) = trace
             .stage(
                 Phase::Connect,
@@ -71,24 +85,34 @@ impl Connector {
             )
             .await?;
         trace.peer = Some(peer);
+        trace.tried = Some(peer);
         Ok(stream)
     }
 }
 
-/// The addresses that the guard lets through; never empty.
-fn permitted(addresses: &[IpAddr], dial: &Dial<'_>) -> Result<Vec<SocketAddr>, Failure> {
+pub(crate) fn denied(reason: String) -> Failure {
+    Failure::new(FailureKind::Denied, reason)
+}
+
+/// The addresses that both guards let through; never empty.
+fn permitted(
+    addresses: &[IpAddr],
+    dial: &Dial<'_>,
+    guard: &Guard,
+) -> Result<Vec<SocketAddr>, Failure> {
     let mut refusal = None;
     let mut allowed = Vec::with_capacity(addresses.len());
     for address in addresses {
         let address = SocketAddr::new(*address, dial.port);
-        match dial.guard.check(address) {
+        let judged = dial.guard.address(dial.host, address);
+        match judged.and_then(|()| guard.address(dial.host, address)) {
             Ok(()) => allowed.push(address),
             Err(reason) => refusal = refusal.or(Some(reason)),
         }
     }
     if allowed.is_empty() {
         let reason = refusal.unwrap_or_else(|| format!("`{}` has no address", dial.host));
-        return Err(Failure::new(FailureKind::Denied, reason));
+        return Err(denied(reason));
     }
     Ok(allowed)
 }
@@ -198,10 +222,14 @@ mod tests {
         });
         let dial = Dial { host: "x", port: 1, family: Family::Any, guard: &guard };
         let (bad, good) = (IpAddr::from([127, 0, 0, 1]), IpAddr::from([10, 0, 0, 1]));
-        let allowed = permitted(&[bad, good], &dial).expect("one is allowed");
+        let all = Guard::allow_all();
+        let allowed = permitted(&[bad, good], &dial, &all).expect("one is allowed");
         assert_eq!(allowed, [SocketAddr::new(good, 1)]);
-        let failure = permitted(&[bad], &dial).expect_err("none is allowed");
+        let failure = permitted(&[bad], &dial, &all).expect_err("none is allowed");
         assert_eq!(failure.kind, FailureKind::Denied);
         assert_eq!(failure.message, "127.0.0.1:1 is loopback");
+        let open = Dial { guard: &all, ..dial };
+        let allowed = permitted(&[bad, good], &open, &guard).expect("one is allowed");
+        assert_eq!(allowed, [SocketAddr::new(good, 1)], "the connector's guard counts as well");
     }
 }

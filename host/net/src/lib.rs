@@ -30,10 +30,10 @@ mod tls;
 
 pub mod http;
 
-pub use certificate::Certificate;
+pub use certificate::{Certificate, Distinguished};
 pub use connect::{Connector, Dial};
 pub use failure::{Failure, FailureKind};
-pub use guard::Guard;
+pub use guard::{Guard, Judge};
 pub use proxy::{BadProxy, Proxy};
 pub use resolve::{Family, MAX_ADDRESSES, Resolver};
 pub use stream::Stream;

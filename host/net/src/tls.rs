@@ -55,6 +55,17 @@ impl Tls {
         Ok(Self(Arc::new(Inner { template, judge, server_name })))
     }
 
+    /// The same, which asks each server for its own name.
+    #[must_use]
+    pub fn nameless(&self) -> Self {
+        let Inner { template, judge, server_name } = &*self.0;
+        if server_name.is_none() {
+            return self.clone();
+        }
+        let (template, judge) = (template.clone(), judge.clone());
+        Self(Arc::new(Inner { template, judge, server_name: None }))
+    }
+
     /// Shakes hands over `stream` with the server called `host`, offering the application
     /// protocols `alpn` (none if empty).
     ///
@@ -95,7 +106,22 @@ impl Tls {
             Some(rustls::ProtocolVersion::TLSv1_3) => Some("1.3"),
             _ => None,
         };
+        trace.tls_cipher = stream
+            .get_ref()
+            .1
+            .negotiated_cipher_suite()
+            .and_then(|suite| registered(suite.suite()));
         Ok(stream)
+    }
+}
+
+/// The name in the registry of cipher suites; rustls marks those of TLS 1.3 in its own way.
+fn registered(suite: rustls::CipherSuite) -> Option<&'static str> {
+    match suite {
+        rustls::CipherSuite::TLS13_AES_128_GCM_SHA256 => Some("TLS_AES_128_GCM_SHA256"),
+        rustls::CipherSuite::TLS13_AES_256_GCM_SHA384 => Some("TLS_AES_256_GCM_SHA384"),
+        rustls::CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => Some("TLS_CHACHA20_POLY1305_SHA256"),
+        other => other.as_str(),
     }
 }
 

@@ -20,10 +20,14 @@ pub struct Trace {
     pub phases: Phases,
     /// The address we are connected to (the proxy's if there is one).
     pub peer: Option<SocketAddr>,
+    /// The address that was tried first, also where no connection came about; else the peer.
+    pub tried: Option<SocketAddr>,
     /// What the server's certificate says, whether or not it was accepted.
     pub certificate: Option<Certificate>,
     /// The negotiated version of TLS: `1.2` or `1.3`.
     pub tls_version: Option<&'static str>,
+    /// The negotiated cipher suite, by its registered name: `TLS_AES_128_GCM_SHA256`.
+    pub tls_cipher: Option<&'static str>,
 }
 
 /// Time spent per phase. A phase that was not reached is zero; redirects add up.
@@ -81,8 +85,10 @@ impl Trace {
             deadline,
             phases: Phases::default(),
             peer: None,
+            tried: None,
             certificate: None,
             tls_version: None,
+            tls_cipher: None,
         }
     }
 

@@ -4,7 +4,10 @@
 //! keys, and the test that no key is undocumented. The kinds list their own keys in the same shape;
 //! the keys of limits come from the tables of [`crate::limits`].
 
+mod module;
 mod share;
+
+pub use module::MODULE;
 
 use crate::limits::{HOST_LIMITS, LOAD_LIMITS, Limit, RUN_LIMITS};
 
@@ -59,6 +62,7 @@ pub const ROOT: &[Key] = &[
     key("share", "", "[[share]]", "A target that can be asked about on demand."),
     key("agent", "", "[agent]", "What this instance is called by those who ask about shares."),
     key("environment", "", "[[environment]]", "Another instance that has shares."),
+    key("module", "", "[[module]]", "How `GET /probe` looks at a target that the request names."),
 ];
 
 /// `[server]`.
@@ -605,6 +609,9 @@ pub const SECTIONS: &[Section] = &[
         header: "[[environment]]",
         doc: "Another instance, to which questions about its shares are passed on.",
         keys: ENVIRONMENT,
+        header: "[[module]]",
+        doc: "How `GET /probe` looks at a target that the request names. Also in files of `conf.d`.",
+        keys: MODULE,
     },
     Section {
         header: "[check.grants]",

@@ -31,6 +31,7 @@ use crate::grant::Grants;
 use crate::group::GroupSpec;
 use crate::id::{CheckName, PluginName};
 use crate::limits::{HostLimits, LoadLimits};
+use crate::module::ModuleSpec;
 use crate::redact::Redactor;
 use crate::share::Sharing;
 
@@ -94,6 +95,16 @@ pub trait Kinds {
         settings: &tree::Table,
         problems: &mut Problems,
     );
+
+    /// Likewise for `what`, a module: the key for the target is not among them.
+    fn read_module(
+        &mut self,
+        _what: &str,
+        _kind: &tree::Text,
+        _settings: &tree::Table,
+        _problems: &mut Problems,
+    ) {
+    }
 }
 
 /// What has to be known before the other files can be read.
@@ -122,6 +133,8 @@ pub struct Config {
     pub listeners: Vec<ListenSpec>,
     /// `[[share]]`, `[agent]` and `[[environment]]`.
     pub sharing: Sharing,
+    /// `[[module]]`, by name, with the standard one.
+    pub modules: Vec<ModuleSpec>,
     /// `[secrets]`, by name. `Debug` shows the names only.
     pub secrets: Arc<BTreeMap<String, String>>,
     /// `[store] path`: where checks keep what they keep; the program has a default.
@@ -142,6 +155,7 @@ impl fmt::Debug for Config {
             endpoints,
             listeners,
             sharing,
+            modules,
             secrets,
             store,
             redactor,
@@ -155,6 +169,7 @@ impl fmt::Debug for Config {
             .field("endpoints", endpoints)
             .field("listeners", listeners)
             .field("sharing", sharing)
+            .field("modules", modules)
             .field("secrets", &secrets.keys())
             .field("store", store)
             .field("redactor", redactor)

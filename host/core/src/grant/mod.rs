@@ -9,6 +9,7 @@
 //! | `host.rs`, `address.rs` | names, addresses and networks in one spelling; which are public |
 //! | `http.rs`, `path.rs`, `attach.rs` | requests: methods, paths, what the host adds |
 //! | `socket.rs` | TCP and UDP |
+//! | `target.rs` | targets that others choose |
 //! | `dir.rs` | folders |
 //! | `named.rs` | variables, secrets, checks |
 //! | `denial.rs` | the answer no |
@@ -24,6 +25,7 @@ mod path;
 #[cfg(test)]
 mod props;
 mod socket;
+mod target;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -36,6 +38,7 @@ pub use host::NamePattern;
 pub use http::{HttpGrant, HttpPermit};
 pub use named::{CheckPattern, EnvName, SecretName};
 pub use socket::{Protocol, SocketGrant};
+pub use target::{Refusal, TargetPattern, Targets};
 
 use self::host::Host;
 use crate::redact::REDACTED;

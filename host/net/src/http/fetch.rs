@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use url::{Position, Url};
 
 use super::redirect::{self, Hop};
-use super::{Answer, Client, Driver, Exchange, Redirects, Request, Route, Scheme, Sender, explain};
+use super::{
+    Answer, Client, Driver, Exchange, First, Redirects, Request, Route, Scheme, Sender, explain,
+};
 use crate::proxy::basic_authorization;
 use crate::{Failure, FailureKind, Phase, Trace};
 
@@ -22,6 +24,7 @@ struct Progress {
     hop: Hop,
     redirects: u32,
     status: Option<StatusCode>,
+    first: First,
 }
 
 impl Client {
@@ -37,9 +40,10 @@ impl Client {
             },
             redirects: 0,
             status: None,
+            first: First::default(),
         };
         let result = self.hops(request, &mut progress).await;
-        let Progress { trace, mut hop, redirects, status } = progress;
+        let Progress { trace, mut hop, redirects, status, first } = progress;
         strip_credentials(&mut hop.url);
         Exchange {
             result,
@@ -51,6 +55,8 @@ impl Client {
             peer: trace.peer,
             certificate: trace.certificate,
             tls_version: trace.tls_version,
+            tls_cipher: trace.tls_cipher,
+            first,
         }
     }
 
@@ -59,7 +65,12 @@ impl Client {
             if let Some(authorization) = basic_authorization(&progress.hop.url) {
                 progress.hop.headers.entry(AUTHORIZATION).or_insert(authorization);
             }
-            let (mut sender, mut driver) = self.connect(request, progress).await?;
+            let connected = self.connect(request, progress).await;
+            if progress.redirects == 0 {
+                let Trace { phases, tried, .. } = &progress.trace;
+                progress.first = First { resolve: phases.resolve, address: *tried };
+            }
+            let (mut sender, mut driver) = connected?;
             let outgoing = build(&progress.hop)?;
             let hop = &progress.hop;
             let head = progress
@@ -98,11 +109,16 @@ impl Client {
         // What the previous hop showed is not this one's.
         trace.peer = None;
         trace.certificate = None;
+        trace.tried = None;
         trace.tls_version = None;
+        trace.tls_cipher = None;
         let unusable = |why: String| Failure::new(FailureKind::Request, why);
         let scheme = Scheme::parse(hop.url.scheme()).ok_or_else(|| {
             unusable(format!("unknown scheme `{}` (known: http, https)", hop.url.scheme()))
         })?;
+        // A name that was given for one host is not another host's.
+        let elsewhere = hop.url.host() != request.url.host();
+        let nameless = elsewhere.then(|| request.tls.nameless());
         let route = Route {
             scheme,
             host: hop.url.host_str().ok_or_else(|| unusable("the URL has no host".to_owned()))?,
@@ -110,7 +126,7 @@ impl Client {
             version: request.version,
             family: request.family,
             guard: &request.guard,
-            tls: &request.tls,
+            tls: nameless.as_ref().unwrap_or(&request.tls),
             proxy: request.proxy.as_ref(),
         };
         self.open(&route, trace).await

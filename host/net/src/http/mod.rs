@@ -23,7 +23,7 @@ use bytes::Bytes;
 use http_body::Body;
 
 pub use connection::{BoxError, Driver, Sender, explain};
-pub use request::{Answer, Exchange, HttpVersion, Redirects, Request};
+pub use request::{Answer, Exchange, First, HttpVersion, Redirects, Request};
 
 use crate::{
     Connector, Dial, Failure, FailureKind, Family, Guard, Proxy, Resolver, Stream, Tls, Trace,
@@ -117,6 +117,13 @@ impl Client {
         self.connector.resolver()
     }
 
+    /// The same, whose connections go only where `guard` lets them, on every hop. With a proxy, it
+    /// is asked about the target's name, and the proxy's own address is nobody's business.
+    #[must_use]
+    pub fn guarded(&self, guard: Guard) -> Self {
+        Self { connector: self.connector.guarded(guard) }
+    }
+
     /// What makes its TCP connections.
     pub const fn connector(&self) -> &Connector {
         &self.connector
@@ -183,8 +190,10 @@ impl Client {
             let message = format!("{proxy} cannot pass on HTTP/2 without TLS");
             return Err(Failure::new(FailureKind::Proxy, message));
         }
+        self.connector.guard().unresolved(host, port).map_err(crate::connect::denied)?;
         Box::pin(async {
-            let mut stream = proxy.connect(&self.connector, &dial, trace).await?;
+            let to_proxy = self.connector.guarded(Guard::allow_all());
+            let mut stream = proxy.connect(&to_proxy, &dial, trace).await?;
             if route.scheme == Scheme::Https {
                 proxy.tunnel(&mut stream, host, port, trace).await?;
             }

@@ -121,6 +121,19 @@ pub struct Exchange {
     pub certificate: Option<Certificate>,
     /// The version of TLS on the last hop: `1.2` or `1.3`.
     pub tls_version: Option<&'static str>,
+    /// The cipher suite of TLS on the last hop, by its registered name.
+    pub tls_cipher: Option<&'static str>,
+    /// What was learnt of the first hop's name.
+    pub first: First,
+}
+
+/// What was learnt of the name that a request is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct First {
+    /// How long it took to resolve it.
+    pub resolve: Duration,
+    /// The address that was tried, also where no connection came about; the proxy's with a proxy.
+    pub address: Option<SocketAddr>,
 }
 
 /// An answer.

@@ -97,7 +97,13 @@ impl Resolver<'_> {
         })
     }
 
-    fn what(&mut self, mut reader: Reader, owner: Owner<'_>, defaults: &Defaults) -> Option<What> {
+    /// What a check or a module runs; the reader's other keys have been taken.
+    pub(super) fn what(
+        &mut self,
+        mut reader: Reader,
+        owner: Owner<'_>,
+        defaults: &Defaults,
+    ) -> Option<What> {
         let kind_place = reader.place_of("kind");
         let plugin_place = reader.place_of("plugin");
         let kind = reader.text("kind", &mut self.problems);

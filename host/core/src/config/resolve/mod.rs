@@ -6,6 +6,7 @@
 //! | `check.rs`, `timing.rs` | checks and their defaults |
 //! | `group.rs`, `endpoint.rs` | groups, endpoints, and listeners |
 //! | `share.rs` | shares, and other instances that have some |
+//! | `module.rs` | modules for probes on demand |
 //! | `grants.rs`, `limits.rs` | what a check's plugin may reach and use |
 //! | `sidecar.rs` | checks from the plugins folder |
 
@@ -14,6 +15,7 @@ mod endpoint;
 mod grants;
 mod group;
 mod limits;
+mod module;
 mod sections;
 mod share;
 mod sidecar;
@@ -141,7 +143,7 @@ impl Resolver<'_> {
                     let place = root.place_of(key);
                     self.problems.error(
                         &place,
-                        format!("`[{key}]` stands in `{}` (it belongs into `wellcheck.toml`; an included file holds `[[check]]`, `[[group]]`, `[[endpoint]]`, `[[token]]` and `[secrets]`)", file.name),
+                        format!("`[{key}]` stands in `{}` (it belongs into `wellcheck.toml`; an included file holds `[[check]]`, `[[group]]`, `[[endpoint]]`, `[[module]]`, `[[token]]` and `[secrets]`)", file.name),
                     );
                     root.take(key);
                 }
@@ -164,6 +166,7 @@ impl Resolver<'_> {
         let mut tables = Vec::new();
         let (mut group_tables, mut endpoint_tables, mut listen_tables) =
             (Vec::new(), Vec::new(), Vec::new());
+        let mut module_tables = Vec::new();
         for mut root in self.roots(sources) {
             if let Some(table) = root.table("server", &mut self.problems) {
                 server = self.server(table);
@@ -187,6 +190,7 @@ impl Resolver<'_> {
             endpoint_tables.extend(root.tables("endpoint", &mut self.problems));
             listen_tables.extend(root.tables("listen", &mut self.problems));
             self.sharing(&mut root, &mut sharing);
+            module_tables.extend(root.tables("module", &mut self.problems));
             root.finish(&[], &mut self.problems);
         }
         self.distinct_tokens(&tokens);
@@ -198,6 +202,8 @@ impl Resolver<'_> {
             named.extend(plugin_named(&table));
             checks.extend(self.check(table, &defaults, Owner::Configuration));
         }
+        named.extend(module_tables.iter().filter_map(plugin_named));
+        let modules = self.modules(module_tables, &defaults);
         let mut groups: Vec<GroupSpec> =
             group_tables.into_iter().filter_map(|table| self.group(table)).collect();
         groups.sort_by(|a, b| a.name.cmp(&b.name));
@@ -232,6 +238,7 @@ impl Resolver<'_> {
             endpoints,
             listeners,
             sharing,
+            modules,
             secrets: Arc::new(std::mem::take(&mut self.secrets)),
             store,
             redactor: Redactor::default(),

@@ -1,5 +1,6 @@
 //! What sections, grants, limits and sidecars come to. Messages are tested in `tests/cases/config`.
 
+mod modules;
 mod sidecars;
 
 use super::*;
