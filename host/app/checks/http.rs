@@ -5,7 +5,6 @@
 
 mod probe;
 pub(super) mod settings;
-mod settings;
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -25,7 +24,6 @@ use wellcheck_net::http::{Client, Exchange, Request};
 use wellcheck_net::{Failure, FailureKind};
 
 use super::probed::Probed;
-use super::{Checker, Kind, RunContext, Tools};
 use super::{Checker, Kind, RunContext, Tools, tls};
 
 /// See the module.

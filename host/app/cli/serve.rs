@@ -87,9 +87,7 @@ pub(super) fn run(args: Args) -> Ended {
         let scheduler = Scheduler::start(clock, shared.clone(), most_runs());
         let standings = SharedStandings { shared: shared.clone(), clock };
         let supplier = Supplier { store: store.clone(), standings: Some(Arc::new(standings)) };
-        let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier);
         let asker = Asker::new(&tools);
-        let keeper = Keeper::new(places, tools, clock, first, plugins, scheduler);
         let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier.clone());
         let keeper = Keeper::new(places, tools.clone(), clock, first, plugins, scheduler);
         let live = keeper.live();
@@ -99,19 +97,19 @@ pub(super) fn run(args: Args) -> Ended {
 
         let draining = Draining::default();
         let demand = Demand::default();
+        let store_at_end = store.clone();
         let app = App {
             shared,
             live,
             demand,
             asker,
+            modules,
+            clock,
             keeper,
             draining,
             sandbox,
-            store: store.clone(),
+            store,
         };
-        let store_at_end = store.clone();
-        let app =
-            App { shared, live, demand, modules, clock, keeper, draining, sandbox, store };
         let stop = ended_by_signal()?;
         setup::print(&format!("listening on http://{address}\n"))?;
         tracing::info!("look at http://{address}/health?format=text, or at http://{address}/ for more");

@@ -186,15 +186,13 @@ mod tests {
     }
 
     fn certificate(names: &[&str]) -> Certificate {
-        Certificate {
-            subject: "CN=x".to_owned(),
-            issuer: "CN=y".to_owned(),
-            names: names.iter().map(|name| (*name).to_owned()).collect(),
-            not_before: at(NOW - 1_000_000),
-            not_after: at(NOW + 1_000_000),
-            chain_not_after: at(NOW - 100_000),
-            chain_length: 1,
-        }
+        let made = rcgen::generate_simple_self_signed(Vec::new()).expect("a certificate");
+        let mut certificate = Certificate::read(&[made.cert.der().clone()]).expect("X.509");
+        certificate.names = names.iter().map(|name| (*name).to_owned()).collect();
+        certificate.not_before = at(NOW - 1_000_000);
+        certificate.not_after = at(NOW + 1_000_000);
+        certificate.chain_not_after = at(NOW - 100_000);
+        certificate
     }
 
     fn told(failure: &Failure, certificate: Option<&Certificate>, address: &str) -> String {

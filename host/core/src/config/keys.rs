@@ -609,6 +609,8 @@ pub const SECTIONS: &[Section] = &[
         header: "[[environment]]",
         doc: "Another instance, to which questions about its shares are passed on.",
         keys: ENVIRONMENT,
+    },
+    Section {
         header: "[[module]]",
         doc: "How `GET /probe` looks at a target that the request names. Also in files of `conf.d`.",
         keys: MODULE,
