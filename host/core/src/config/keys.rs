@@ -52,6 +52,7 @@ pub const ROOT: &[Key] = &[
     key("group", "", "[[group]]", "Several checks or groups as one."),
     key("endpoint", "", "[[endpoint]]", "A path that answers for some checks in some format."),
     key("listen", "", "[[listen]]", "A further address to listen on."),
+    key("import", "", "[[import]]", "A file of another tool that makes checks."),
 ];
 
 /// `[server]`.
@@ -436,6 +437,34 @@ pub const LISTEN: &[Key] = &[
     ),
 ];
 
+/// `[[import]]`.
+pub const IMPORT: &[Key] = &[
+    key(
+        "job",
+        "",
+        "job = \"job.json\"",
+        "A Nosana job definition, relative to `wellcheck.toml`, of at most 16 MiB: each health check of its exposed ports is a check, and each port a group. It is read again when it changes.",
+    ),
+    key(
+        "hosts",
+        "127.0.0.1 for each",
+        "hosts = { web = \"10.0.0.7\" }",
+        "Where the operations of the job run: id, and name or address.",
+    ),
+    key(
+        "startup-interval",
+        "\"5s\"",
+        "startup-interval = \"1s\"",
+        "From run to run until all checks of a port have passed, 50ms to 7d.",
+    ),
+    key(
+        "interval",
+        "\"30s\"",
+        "interval = \"10s\"",
+        "From run to run afterwards, of the checks with `continuous`, 50ms to 7d.",
+    ),
+];
+
 /// `[check.grants]`.
 pub const GRANTS: &[Key] = &[
     key(
@@ -583,6 +612,11 @@ pub const SECTIONS: &[Section] = &[
         header: "[[listen]]",
         doc: "A further address to listen on. In `wellcheck.toml` alone.",
         keys: LISTEN,
+    },
+    Section {
+        header: "[[import]]",
+        doc: "A file of another tool that makes checks. Also in files of `conf.d`.",
+        keys: IMPORT,
     },
     Section {
         header: "[check.grants]",
