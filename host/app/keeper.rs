@@ -5,7 +5,6 @@
 //! /-/reload`). A configuration takes effect entirely, or the one before it goes on and the problems
 //! are shown; plugins come and go one by one. After each change the scheduler gets the whole picture.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;

@@ -17,6 +17,8 @@ mod grants;
 mod hostile;
 mod http_check;
 mod main_job;
+mod nosana;
 mod schedule;
 mod secrets;
+mod startup;
 mod tidy;

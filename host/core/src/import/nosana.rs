@@ -244,15 +244,19 @@ impl Writer<'_> {
                 let ports = ports(exposed).count();
                 self.groups += ports;
                 self.checks += ports * exposed.checks.len();
-                let over = [(self.checks, MAX_CHECKS, "checks"), (self.groups, MAX_PORTS, "ports")];
-                for (_, most, noun) in over.into_iter().filter(|(count, most, _)| count > most) {
-                    let (port, id) = (digits(exposed.first, exposed.last), shown(&operation.id));
-                    let message = format!(
-                        "with port {port} of operation `{id}` the job has more than {most} {noun} (every port of a range that has health checks is checked; expected at most {most} in one job)"
-                    );
-                    self.problems.error(&exposed.place, message);
-                    return false;
-                }
+                let (most, noun) = if self.checks > MAX_CHECKS {
+                    (MAX_CHECKS, "checks")
+                } else if self.groups > MAX_PORTS {
+                    (MAX_PORTS, "ports")
+                } else {
+                    continue;
+                };
+                let (port, id) = (digits(exposed.first, exposed.last), shown(&operation.id));
+                let message = format!(
+                    "with port {port} of operation `{id}` the job has more than {most} {noun} (every port of a range that has health checks is checked; expected at most {most} in one job)"
+                );
+                self.problems.error(&exposed.place, message);
+                return false;
             }
         }
         true

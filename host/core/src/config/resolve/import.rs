@@ -83,7 +83,6 @@ impl Resolver<'_> {
             reader.missing("job", &mut self.problems);
         }
         let job = reader.text("job", &mut self.problems);
-        let hosts_place = reader.place_of("hosts");
         let mut hosts: BTreeMap<String, Text> = BTreeMap::new();
         for (operation, text) in reader.text_table("hosts", &mut self.problems) {
             match nosana::host(&text.value) {
@@ -128,8 +127,7 @@ impl Resolver<'_> {
                 shown(operation),
                 operations(&known)
             );
-            let place = if text.place.line > 0 { &text.place } else { &hosts_place };
-            self.problems.error(place, message);
+            self.problems.error(&text.place, message);
         }
         Some(root)
     }

@@ -1,5 +1,6 @@
 //! Writes values as TOML, so that they come back as they were.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 /// A string. `${...}` in it stays what it is: a file of somebody else's names no variables of ours.
@@ -18,7 +19,10 @@ pub(super) fn quoted(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if c.is_control() => out.push_str(&format!("\\u{:04X}", u32::from(c))),
+            c if c.is_control() => {
+                // Writing to a string does not fail.
+                let _ = write!(out, "\\u{:04X}", u32::from(c));
+            }
             c => out.push(c),
         }
     }
