@@ -130,7 +130,7 @@ fn the_documented_job_runs_against_the_documented_server() {
     let host = host().file("job.json", &job).arg("--job").arg("job.json").start();
     let check = format!("local-check-{port}-1");
     let found = host.until_state(&check, "pass");
-    assert_eq!(host.names(), [check.clone()]);
+    assert_eq!(host.names(), std::slice::from_ref(&check));
     assert_eq!(found["title"], format!("local-check, port {port}: http GET /health"));
     assert_eq!(found["target"], format!("http://127.0.0.1:{port}/health"));
     let group = format!("local-check-{port}");
