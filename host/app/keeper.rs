@@ -26,7 +26,7 @@ use crate::folder::Listing;
 use crate::plugins::{Finished, Loaded, Plugins, Quiet};
 use crate::registry::{Builtin, Registry};
 use crate::scheduler;
-use crate::sources::{Fingerprint, Places, SystemLookup, shown};
+use crate::sources::{Fingerprint, Fingerprints, Places, SystemLookup, fingerprinted, shown};
 
 /// How often the files are looked at; less often where a look costs much.
 const LOOK: Duration = Duration::from_millis(400);
@@ -70,13 +70,16 @@ pub(crate) type LoadedPlugins = Arc<ArcSwap<LoadedMap>>;
 /// Everything on disk that the configuration is made from, at one look.
 #[derive(PartialEq)]
 struct Look {
-    files: BTreeMap<PathBuf, Option<Fingerprint>>,
+    files: Fingerprints,
     listing: Arc<Listing>,
 }
 
 impl Look {
-    fn at(places: &Places) -> Self {
-        Self { files: places.fingerprints(), listing: Arc::new(Listing::read(&places.plugins)) }
+    /// `imported` are the files that the configuration names.
+    fn at(places: &Places, imported: &[PathBuf]) -> Self {
+        let mut files = places.fingerprints();
+        files.extend(imported.iter().cloned().map(fingerprinted));
+        Self { files, listing: Arc::new(Listing::read(&places.plugins)) }
     }
 
     /// What the configuration depends on; a new version of a plugin's file is not part of it.
@@ -101,7 +104,7 @@ struct Still {
     files: bool,
 }
 
-type Shape = (BTreeMap<PathBuf, Option<Fingerprint>>, Vec<(PluginName, Option<Fingerprint>)>);
+type Shape = (Fingerprints, Vec<(PluginName, Option<Fingerprint>)>);
 
 /// See the module.
 pub(crate) struct Keeper {
@@ -117,6 +120,8 @@ pub(crate) struct Keeper {
     fixed: Fixed,
     configuration: Configuration,
     plugins: Plugins,
+    /// The files that the configuration on disk imports.
+    imported: Vec<PathBuf>,
     look: Look,
     /// What the configuration was last read from.
     read: Shape,
@@ -156,6 +161,8 @@ pub(crate) struct First {
     pub(crate) problems: Vec<Problem>,
     /// What it was made from.
     sources: Sources,
+    /// The files that it imports.
+    imported: Fingerprints,
 }
 
 /// Reads everything once.
@@ -163,15 +170,22 @@ pub(crate) struct First {
 /// # Errors
 /// All problems, when the configuration cannot be used.
 pub(crate) fn read(places: &Places, tools: &Tools) -> Result<First, Vec<Problem>> {
-    read_listed(places, tools, &Listing::read(&places.plugins))
+    read_listed(places, tools, &Listing::read(&places.plugins)).0
 }
 
-fn read_listed(places: &Places, tools: &Tools, listing: &Listing) -> Result<First, Vec<Problem>> {
-    let (sources, problems) = places.read(listing);
-    if problems.iter().any(|problem| problem.severity == Severity::Error) {
-        return Err(problems);
+/// Also returns the files that the configuration on disk imports, whatever came of it.
+fn read_listed(
+    places: &Places,
+    tools: &Tools,
+    listing: &Listing,
+) -> (Result<First, Vec<Problem>>, Fingerprints) {
+    let found = places.read(listing);
+    if found.problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return (Err(found.problems), found.imported);
     }
-    check(sources, tools)
+    let first = check(found.sources, tools);
+    let first = first.map(|first| First { imported: found.imported.clone(), ..first });
+    (first, found.imported)
 }
 
 /// Makes everything that the texts ask for.
@@ -180,7 +194,10 @@ fn check(sources: Sources, tools: &Tools) -> Result<First, Vec<Problem>> {
     let lookup = SystemLookup { base: tools.base.clone() };
     let (config, problems) = config::load(&sources, &lookup, &mut builtin);
     match config {
-        Some(config) => Ok(First { registry: Registry::new(config, builtin), problems, sources }),
+        Some(config) => {
+            let registry = Registry::new(config, builtin);
+            Ok(First { registry, problems, sources, imported: Fingerprints::new() })
+        }
         None => Err(problems),
     }
 }
@@ -195,7 +212,10 @@ impl Keeper {
         plugins: Plugins,
         scheduler: mpsc::Sender<scheduler::Command>,
     ) -> Self {
-        let look = Look::at(&places);
+        let mut look = Look::at(&places, &[]);
+        // As they were before they were read, so that no change is missed.
+        look.files.extend(first.imported.clone());
+        let imported = first.imported.into_keys().collect();
         let configuration =
             Configuration { read: clock.now().wall, applied: true, problems: first.problems };
         let live = Arc::new(ArcSwap::new(Arc::clone(&first.registry.config)));
@@ -214,6 +234,7 @@ impl Keeper {
             fixed,
             configuration,
             plugins,
+            imported,
             look,
             read,
             scheduler,
@@ -292,12 +313,12 @@ impl Keeper {
 
     /// Looks at the disk. Returns what is as it was at the last look.
     async fn look(&mut self, pause: &mut Duration) -> Still {
-        let places = self.places.clone();
+        let (places, imported) = (self.places.clone(), self.imported.clone());
         // By what it costs, not by how long it takes: on a busy machine a look takes long that has to
         // be had all the same.
         let look = tokio::task::spawn_blocking(move || {
             let began = thread_cpu();
-            (Look::at(&places), thread_cpu().saturating_sub(began))
+            (Look::at(&places, &imported), thread_cpu().saturating_sub(began))
         });
         let Ok((look, cost)) = look.await else { return Still::default() };
         *pause = LOOK.max(cost * LOOK_SHARE);
@@ -326,11 +347,12 @@ impl Keeper {
 
     /// Reads the configuration again; it takes effect entirely or not at all.
     fn reload(&mut self) -> Reloaded {
-        self.read = self.look.shape();
         // Files are read and a hundred thousand checks may be parsed: nobody else waits for that.
-        let read = tokio::task::block_in_place(|| {
+        let (read, imported) = tokio::task::block_in_place(|| {
             read_listed(&self.places, &self.tools, &self.look.listing)
         });
+        self.follow_imports(imported);
+        self.read = self.look.shape();
         let read = read.and_then(|mut first| {
             let misfits = first.registry.misfits(&self.plugins, &self.registry);
             let refused = misfits.iter().any(|problem| problem.severity == Severity::Error);
@@ -366,6 +388,20 @@ impl Keeper {
         let read = self.clock.now().wall;
         self.configuration = Configuration { read, applied, problems: problems.clone() };
         Reloaded { applied, problems }
+    }
+
+    /// The configuration on disk may import other files than before: these are looked at from now on.
+    fn follow_imports(&mut self, imported: Fingerprints) {
+        let own = self.places.fingerprints();
+        let known = std::mem::replace(&mut self.imported, imported.keys().cloned().collect());
+        for gone in known.iter().filter(|path| !imported.contains_key(*path)) {
+            if !own.contains_key(gone) {
+                self.look.files.remove(gone);
+            }
+        }
+        for (path, fingerprint) in imported {
+            self.look.files.entry(path).or_insert(fingerprint);
+        }
     }
 
     /// What a reload cannot change.

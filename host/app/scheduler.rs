@@ -13,38 +13,32 @@
 //! Each run is a task with a deadline of its own; a target that hangs holds up nobody else.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
-use wellcheck_core::backoff::Faults;
-use wellcheck_core::check::{CheckSpec, Timing, What};
-use wellcheck_core::grant::Use;
+use tokio::task::{Id, JoinError, JoinSet};
+use wellcheck_core::check::What;
 use wellcheck_core::group::GroupSpec;
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
-use wellcheck_core::redact::Redactor;
-use wellcheck_core::schedule::{Phase, first_due, next_due};
-use wellcheck_core::series::{self, Series};
-use wellcheck_core::snapshot::{
-    Backoff, CheckState, Facts, Held, Last, MAX_USED, Setup, Snapshot, Tally,
-};
-use wellcheck_core::status::Status;
-use wellcheck_core::threshold::Tracker;
+use wellcheck_core::schedule::first_due;
+use wellcheck_core::snapshot::{CheckState, Setup, Snapshot};
 use wellcheck_core::time::{Monotonic, Now, WallTime};
 
 use crate::checks::{Checker, RunContext};
 use crate::clock::Clock;
 use crate::published::Shared;
-use crate::registry::{Entry, Runner, Version};
+use crate::registry::Entry;
 
 mod groups;
+mod slot;
 #[cfg(test)]
 mod tests;
 
 use groups::Groups;
+use slot::Slot;
 
 /// Snapshots are published at most this often, but for transitions.
 const PUBLISH: Duration = Duration::from_millis(50);
@@ -72,43 +66,6 @@ pub(crate) enum Command {
     },
 }
 
-/// One check and its state.
-struct Slot {
-    /// Never used again for another check.
-    id: u64,
-    spec: Arc<CheckSpec>,
-    facts: Arc<Facts>,
-    runner: Option<(Arc<dyn Checker>, Version)>,
-    held: Option<Held>,
-    redactor: Redactor,
-    phase: Phase,
-    tracker: Tracker,
-    /// Runs in a row that did not pass.
-    failures: u32,
-    /// Faults in a row of the plugin's own doing, and the pause that they lead to.
-    faults: Faults,
-    backoff: Option<Backoff>,
-    /// Of a plugin: its observations, and what it asked for.
-    series: Series,
-    used: Arc<BTreeSet<Use>>,
-    since: WallTime,
-    last: Option<Arc<Last>>,
-    answered: bool,
-    tally: Arc<Tally>,
-    /// What must have been healthy before it runs for the first time, and has not been yet.
-    waits: Vec<CheckName>,
-    /// Whether it is in its start-up phase.
-    starting: bool,
-    /// The run that is under way.
-    running: Option<AbortHandle>,
-    /// The next due time that counts; others in the queue are left over.
-    due: Option<Monotonic>,
-    /// What readers see of it.
-    state: Arc<CheckState>,
-    /// What groups have seen of it: its state, and whether it counts.
-    shown: (Status, bool),
-}
-
 /// See the module.
 pub(crate) struct Scheduler {
     clock: Clock,
@@ -116,8 +73,8 @@ pub(crate) struct Scheduler {
     /// By name.
     slots: Vec<Slot>,
     groups: Groups,
-    /// The slots that wait for others or are in their start-up phase.
-    pending: Vec<usize>,
+    /// By the name of a check or group, the slots that wait for it, or whose start-up phase it ends.
+    pending: HashMap<CheckName, Vec<usize>>,
     index: HashMap<u64, usize>,
     next_id: u64,
     queue: BinaryHeap<Reverse<(Monotonic, u64)>>,
@@ -176,7 +133,7 @@ impl Scheduler {
             shared,
             slots: Vec::new(),
             groups: Groups::default(),
-            pending: Vec::new(),
+            pending: HashMap::new(),
             index: HashMap::new(),
             next_id: 0,
             queue: BinaryHeap::new(),
@@ -245,7 +202,9 @@ impl Scheduler {
             let index = self.index[&id];
             let slot = &mut self.slots[index];
             slot.due = None;
-            let Some((checker, _)) = &slot.runner else { continue };
+            let Some((checker, _)) = slot.runner.as_ref().filter(|_| slot.waits.is_empty()) else {
+                continue;
+            };
             let is_plugin = matches!(slot.spec.what, What::Plugin { .. });
             if is_plugin && self.plugin_runs >= self.most_runs / 4 * 3 {
                 let later = now.monotonic.after(CROWDED);
@@ -313,46 +272,50 @@ impl Scheduler {
         let state = Arc::clone(&slot.state);
         let moved = std::mem::replace(&mut slot.shown, (state.state, state.counts()));
         let moved = moved != slot.shown;
+        // A first run may end a phase without a change of state.
+        let own = moved || slot.starting;
         let slots = &self.slots;
-        let name = state.spec.name.as_str();
-        let group_moved = self.groups.ran(name, moved, &|name| find(slots, name), now.wall);
-        if group_moved {
+        let name = &state.spec.name;
+        let groups = self.groups.ran(name.as_str(), moved, &|name| find(slots, name), now.wall);
+        if !groups.is_empty() {
             self.publish.mark(Urgency::Transition);
         }
-        if moved || group_moved {
-            self.go_on(now);
+        if own {
+            self.go_on(index, now);
+        }
+        for name in groups.iter().chain(moved.then_some(name)) {
+            for index in self.pending.get(name).cloned().unwrap_or_default() {
+                self.go_on(index, now);
+            }
         }
     }
 
-    /// Lets checks begin that waited for others, and ends start-up phases.
-    fn go_on(&mut self, now: Now) {
-        let pending = std::mem::take(&mut self.pending);
-        for index in pending.iter().copied() {
-            let slot = &self.slots[index];
-            if !slot.waits.is_empty() {
-                let waits = self.waits(&slot.waits);
-                let slot = &mut self.slots[index];
-                if waits != slot.waits {
-                    slot.waits = waits;
-                    self.publish.mark(Urgency::Transition);
-                    if slot.goes(now) {
-                        slot.due = Some(now.monotonic);
-                        self.queue.push(Reverse((now.monotonic, slot.id)));
-                    }
-                }
-            } else if slot.starting && self.has_started(slot) {
-                let slot = &mut self.slots[index];
-                slot.starting = false;
-                slot.show();
+    /// Lets a check begin that waited for others, or ends its start-up phase.
+    fn go_on(&mut self, index: usize, now: Now) {
+        let slot = &self.slots[index];
+        if !slot.waits.is_empty() {
+            let waits = self.waits(&slot.waits);
+            let slot = &mut self.slots[index];
+            if waits != slot.waits {
+                slot.waits = waits;
                 self.publish.mark(Urgency::Transition);
-                if slot.running.is_none() && slot.due.is_some() {
-                    slot.due = slot.next(now);
-                    self.queue.extend(slot.due.map(|due| Reverse((due, slot.id))));
+                if slot.goes(now) {
+                    // Many may have waited for the same, and do not all run at once.
+                    let due = first_due(now.monotonic, &slot.spec.timing, slot.phase);
+                    slot.due = Some(due);
+                    self.queue.push(Reverse((due, slot.id)));
                 }
             }
+        } else if slot.starting && self.has_started(slot) {
+            let slot = &mut self.slots[index];
+            slot.starting = false;
+            slot.show();
+            self.publish.mark(Urgency::Transition);
+            if slot.running.is_none() && slot.due.is_some() {
+                slot.due = slot.next(now);
+                self.queue.extend(slot.due.map(|due| Reverse((due, slot.id))));
+            }
         }
-        self.pending = pending;
-        self.pending.retain(|index| self.slots[*index].is_pending());
     }
 
     /// Those of the names that have not been healthy yet. A group without members is.
@@ -364,7 +327,11 @@ impl Scheduler {
         names.iter().filter(|name| !healthy(name)).cloned().collect()
     }
 
+    /// A check that never ran has not started, however its group is.
     fn has_started(&self, slot: &Slot) -> bool {
+        if slot.last.is_none() {
+            return false;
+        }
         match &slot.spec.start.with {
             Some(group) => self.groups.get(group.as_str()).is_some_and(|g| g.state.is_healthy()),
             None => slot.state.state.is_healthy(),
@@ -401,8 +368,16 @@ impl Scheduler {
         self.index = self.slots.iter().enumerate().map(|(index, slot)| (slot.id, index)).collect();
         let slots = &self.slots;
         self.groups.apply(groups, &|name| find(slots, name), now.wall);
-        self.pending = (0..slots.len()).filter(|index| slots[*index].is_pending()).collect();
-        self.go_on(now);
+        self.pending.clear();
+        for (index, slot) in self.slots.iter_mut().enumerate() {
+            slot.shown = (slot.state.state, slot.state.counts());
+            for name in slot.pending() {
+                self.pending.entry(name.clone()).or_default().push(index);
+            }
+        }
+        for index in 0..self.slots.len() {
+            self.go_on(index, now);
+        }
         self.setup = Arc::new(setup);
         self.publish.mark(Urgency::Transition);
     }
@@ -447,237 +422,4 @@ async fn guarded(checker: &dyn Checker, context: &RunContext, timeout: Duration)
 fn faulted(fault: Fault, duration: Duration) -> Run {
     let (outcome, log) = (Outcome::Faulted(fault), RunLog::default());
     Run { outcome, duration, log, used: Vec::new() }
-}
-
-impl Slot {
-    fn new(id: u64, entry: &Entry, now: Now) -> Self {
-        let spec = Arc::clone(&entry.spec);
-        let facts = Arc::clone(&entry.facts);
-        let state = Arc::new(CheckState::new(Arc::clone(&spec), Arc::clone(&facts), now.wall));
-        Self {
-            id,
-            phase: Phase::of(spec.name.as_str()),
-            spec,
-            facts,
-            runner: None,
-            held: None,
-            redactor: entry.redactor.clone(),
-            tracker: Tracker::default(),
-            failures: 0,
-            faults: Faults::default(),
-            backoff: None,
-            series: Series::default(),
-            used: Arc::default(),
-            since: now.wall,
-            last: None,
-            answered: false,
-            tally: Arc::default(),
-            waits: entry.spec.start.after.clone(),
-            starting: entry.spec.start.interval.is_some(),
-            running: None,
-            due: None,
-            shown: (state.state, state.counts()),
-            state,
-        }
-    }
-
-    /// Ends the run of a check that is no more: nobody waits for it, and none may overlap it.
-    fn cancel(&self) {
-        if let Some(run) = &self.running {
-            run.abort();
-        }
-    }
-
-    /// Takes over what the configuration and the plugins now say. Returns when to run, if that
-    /// changed.
-    fn take_over(&mut self, entry: Entry, now: Now) -> Option<Monotonic> {
-        let retimed = self.spec.timing != entry.spec.timing;
-        self.spec = entry.spec;
-        self.facts = entry.facts;
-        self.redactor = entry.redactor;
-        let due = match entry.runner {
-            Runner::Held(held) => {
-                if self.held.as_ref() != Some(&held) {
-                    self.hold(held, now);
-                }
-                self.runner = None;
-                None
-            }
-            Runner::Ready(checker, version) if !self.waits.is_empty() => {
-                self.runner = Some((checker, version));
-                let held = waiting(&self.waits);
-                if self.held.as_ref() != Some(&held) {
-                    self.hold(held, now);
-                }
-                None
-            }
-            Runner::Ready(checker, version) => {
-                let same = self.runner.as_ref().is_some_and(|(_, running)| *running == version);
-                let was_held = self.held.take().is_some();
-                if !same {
-                    self.faults = Faults::default();
-                    self.backoff = None;
-                }
-                self.runner = Some((checker, version));
-                match (same, retimed) {
-                    (true, false) => None,
-                    (true, true) => self.next(now),
-                    (false, _) if was_held => Some(now.monotonic),
-                    (false, _) => Some(first_due(now.monotonic, &self.spec.timing, self.phase)),
-                }
-            }
-        };
-        if let Some(due) = due {
-            self.due = Some(due);
-        } else if self.runner.is_none() || self.held.is_some() {
-            self.due = None;
-        }
-        self.show();
-        // A check whose run is under way is queued when that has ended.
-        due.filter(|_| self.running.is_none())
-    }
-
-    /// Whether others decide when it runs, or how often.
-    fn is_pending(&self) -> bool {
-        self.starting || !self.waits.is_empty()
-    }
-
-    /// When it runs again; not at all, if it rests after its start-up phase.
-    fn next(&self, now: Now) -> Option<Monotonic> {
-        let timing = self.spec.timing;
-        match self.spec.start.interval {
-            Some(interval) if self.starting => {
-                let timing = Timing { interval, jitter: timing.jitter.min(interval / 2), ..timing };
-                Some(next_due(now.monotonic, &timing, self.phase))
-            }
-            Some(_) if self.spec.start.rests => None,
-            _ => Some(next_due(now.monotonic, &timing, self.phase)),
-        }
-    }
-
-    /// What it waits for has changed. Returns whether it may run now.
-    fn goes(&mut self, now: Now) -> bool {
-        if self.runner.is_none() {
-            return false;
-        }
-        let goes = self.waits.is_empty();
-        if goes {
-            self.held = None;
-        } else {
-            self.hold(waiting(&self.waits), now);
-        }
-        self.show();
-        goes
-    }
-
-    /// How long a check waits that faults again and again by its plugin's own doing.
-    fn pause(&mut self, outcome: &Outcome, now: Now) -> Option<Duration> {
-        if !matches!(self.spec.what, What::Plugin { .. }) {
-            return None;
-        }
-        self.faults.observe(outcome);
-        let pause = self.faults.pause(self.spec.timing.interval);
-        self.backoff = pause.map(|pause| {
-            let ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
-            Backoff { faults: self.faults.row(), until: WallTime(now.wall.0.saturating_add(ms)) }
-        });
-        pause
-    }
-
-    /// What a plugin's run leaves besides its outcome: the series that it began, what it asked for.
-    fn account(&mut self, run: &mut Run) {
-        let What::Plugin { limits, .. } = &self.spec.what else { return };
-        if let Outcome::Answered(report) = &mut run.outcome {
-            let limit = limits.observation_names;
-            let left_out = self.series.admit(report, limit);
-            if left_out > 0 {
-                run.log.flags.push(series::flag(left_out, limit));
-            }
-        }
-        if run.used.iter().any(|used| !self.used.contains(used)) {
-            let all = Arc::make_mut(&mut self.used);
-            for used in &run.used {
-                if all.len() < MAX_USED {
-                    all.insert(used.clone());
-                }
-            }
-        }
-    }
-
-    /// Stops believing anything of a check that cannot run.
-    fn hold(&mut self, held: Held, now: Now) {
-        let from = self.tracker.state();
-        if from != Status::Unknown {
-            self.since = now.wall;
-        }
-        // Being compiled or waiting is how many begin.
-        if from != Status::Unknown
-            || !matches!(held.reason, FaultReason::Compiling | FaultReason::Waiting)
-        {
-            transition(&self.spec, from, Status::Unknown, held.reason.as_str(), &held.message);
-        }
-        self.tracker = Tracker::default();
-        self.faults = Faults::default();
-        self.backoff = None;
-        self.held = Some(held);
-    }
-
-    /// Takes in an outcome.
-    fn observe(&mut self, mut run: Run, now: Now) -> Urgency {
-        run.redact(&self.redactor);
-        self.account(&mut run);
-        let status = match (&run.outcome, run.outcome.status()) {
-            (Outcome::Faulted(_), _) => self.spec.on_fault,
-            (Outcome::Answered(_), status) => status,
-        };
-        self.failures = if status.is_healthy() { 0 } else { self.failures.saturating_add(1) };
-        let change = self.tracker.observe(status, self.spec.thresholds);
-        tracing::debug!(check = %self.spec.name, %status, "run ended: {}", run.outcome.message());
-        let first = self.last.is_none();
-        let reason = run.outcome.reason().unwrap_or("");
-        if let Some(change) = change {
-            self.since = now.wall;
-            transition(&self.spec, change.from, change.to, reason, run.outcome.message());
-        } else if first && status == Status::Unknown {
-            // No change of state, but the first word about this check.
-            transition(&self.spec, status, status, reason, run.outcome.message());
-        }
-        self.answered |= matches!(run.outcome, Outcome::Answered(_));
-        Arc::make_mut(&mut self.tally).count(&run);
-        self.last = Some(Arc::new(Last { run, at: now.wall }));
-        self.show();
-        if change.is_some() || first { Urgency::Transition } else { Urgency::Outcome }
-    }
-
-    fn show(&mut self) {
-        self.state = Arc::new(CheckState {
-            spec: Arc::clone(&self.spec),
-            facts: Arc::clone(&self.facts),
-            state: self.tracker.state(),
-            since: self.since,
-            row: self.tracker.row(),
-            last: self.last.clone(),
-            answered: self.answered,
-            held: self.held.clone(),
-            used: Arc::clone(&self.used),
-            backoff: self.backoff,
-            starting: self.starting,
-            tally: Arc::clone(&self.tally),
-        });
-    }
-}
-
-fn waiting(names: &[CheckName]) -> Held {
-    let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-    let message = format!("it runs once this has been healthy: {}", list.join(", "));
-    Held { reason: FaultReason::Waiting, message }
-}
-
-/// The one line that a transition leaves in the log.
-fn transition(spec: &CheckSpec, from: Status, to: Status, reason: &str, message: &str) {
-    if to.is_healthy() {
-        tracing::info!(check = %spec.name, %from, %to, reason, "{message}");
-    } else {
-        tracing::warn!(check = %spec.name, %from, %to, reason, "{message}");
-    }
 }

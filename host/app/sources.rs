@@ -48,6 +48,23 @@ pub(crate) struct Places {
     pub(crate) main: Option<PathBuf>,
     /// The plugins folder.
     pub(crate) plugins: PathBuf,
+    /// Job definitions that the command line names.
+    pub(crate) jobs: Vec<PathBuf>,
+    /// Where their operations run, by id.
+    pub(crate) hosts: BTreeMap<String, String>,
+}
+
+/// The versions of some files; `None` for one that is not there.
+pub(crate) type Fingerprints = BTreeMap<PathBuf, Option<Fingerprint>>;
+
+/// What was read.
+pub(crate) struct Found {
+    /// The texts.
+    pub(crate) sources: Sources,
+    /// Files that cannot be read.
+    pub(crate) problems: Vec<Problem>,
+    /// The files that the configuration imports, as they were before they were read.
+    pub(crate) imported: Fingerprints,
 }
 
 impl Places {
@@ -59,15 +76,19 @@ impl Places {
         }
     }
 
-    /// The configuration's files and their versions, without the plugins folder's.
-    pub(crate) fn fingerprints(&self) -> BTreeMap<PathBuf, Option<Fingerprint>> {
-        let main = self.main.iter().cloned();
-        main.chain(self.included_files())
-            .map(|path| {
-                let fingerprint = std::fs::metadata(&path).ok().map(|m| Fingerprint::of(&m));
-                (path, fingerprint)
-            })
-            .collect()
+    /// What relative names in the configuration start from.
+    pub(crate) fn base(&self) -> PathBuf {
+        match self.main.as_deref().and_then(Path::parent) {
+            Some(parent) if parent != Path::new("") => parent.to_owned(),
+            _ => PathBuf::from("."),
+        }
+    }
+
+    /// The configuration's files and their versions, without those of the plugins folder and those
+    /// that it imports.
+    pub(crate) fn fingerprints(&self) -> Fingerprints {
+        let named = self.main.iter().chain(&self.jobs).cloned();
+        named.chain(self.included_files()).map(fingerprinted).collect()
     }
 
     fn included_files(&self) -> Vec<PathBuf> {
@@ -82,8 +103,8 @@ impl Places {
     }
 
     /// Reads every file. Files that cannot be read are problems; a sidecar is a matter of its own
-    /// check, and goes with the sources.
-    pub(crate) fn read(&self, listing: &Listing) -> (Sources, Vec<Problem>) {
+    /// check, and an imported file of what names it, and both go with the sources.
+    pub(crate) fn read(&self, listing: &Listing) -> Found {
         let mut problems = Problems::default();
         let mut read = |path: &Path| match read_text(path) {
             Ok(text) => Some(SourceFile { name: shown(path), text }),
@@ -93,7 +114,9 @@ impl Places {
             }
         };
         let main = self.main.as_deref().and_then(&mut read);
-        let included = self.included_files().iter().filter_map(|path| read(path)).collect();
+        let included: Vec<SourceFile> =
+            self.included_files().iter().filter_map(|path| read(path)).collect();
+        let jobs = self.jobs.iter().filter_map(|path| read(path)).collect();
         let sidecars = listing.sidecars().map(|(plugin, path)| {
             let name = shown(&path);
             let file = match listing.read_sidecar(plugin) {
@@ -104,8 +127,45 @@ impl Places {
         });
         let sidecars = sidecars.collect();
         let plugins = listing.names().cloned().collect();
-        (Sources { main, included, sidecars, plugins }, problems.sorted())
+        let (imported, fingerprints) = self.imported(main.iter().chain(&included));
+        let hosts = self.hosts.clone();
+        let sources = Sources { main, included, sidecars, plugins, imported, jobs, hosts };
+        Found { sources, problems: problems.sorted(), imported: fingerprints }
     }
+
+    /// The files that those of the configuration import, by the name that they have there.
+    fn imported<'a>(
+        &self,
+        files: impl Iterator<Item = &'a SourceFile>,
+    ) -> (Imported, Fingerprints) {
+        let lookup = SystemLookup { base: self.base() };
+        let (mut texts, mut fingerprints) = (Imported::new(), Fingerprints::new());
+        // Most import nothing, and need not be parsed twice.
+        for file in files.filter(|file| file.text.contains("import")) {
+            for written in config::outline(file, &lookup).imports {
+                if texts.contains_key(&written) {
+                    continue;
+                }
+                let path = lookup.base.join(&written);
+                fingerprints.extend([fingerprinted(path.clone())]);
+                let name = shown(&path);
+                let text = match read_text(&path) {
+                    Ok(text) => Ok(SourceFile { name, text }),
+                    Err(why) => Err(Unreadable { name, why }),
+                };
+                texts.insert(written, text);
+            }
+        }
+        (texts, fingerprints)
+    }
+}
+
+type Imported = BTreeMap<String, Result<SourceFile, Unreadable>>;
+
+/// A file and its version.
+pub(crate) fn fingerprinted(path: PathBuf) -> (PathBuf, Option<Fingerprint>) {
+    let fingerprint = std::fs::metadata(&path).ok().map(|m| Fingerprint::of(&m));
+    (path, fingerprint)
 }
 
 /// A URL without the user and password in front of its host.

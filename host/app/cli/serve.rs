@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use wellcheck_core::units::count;
 
 use super::exit::{Ended, Exit, Failure, OrExit};
-use super::setup::{self, Logs, Where};
+use super::setup::{self, Jobs, Logs, Where};
 use crate::checks::plugin::Supplier;
 use crate::clock::Clock;
 use crate::demand::Demand;
@@ -38,7 +38,7 @@ const MOST_RUNS: u64 = 20_000;
     after_help = "The first line on standard output is `listening on http://ADDRESS:PORT`; logs go to \
 standard error.\nWithout a configuration file every plugin in the folder is a check, and only this \
 machine can ask.\n\nSignals: SIGHUP reads the configuration again, SIGTERM and SIGINT end the server after open \
-requests.\n\nExamples:\n  wellcheck serve\n  wellcheck serve --config /etc/wellcheck/wellcheck.toml --listen 0.0.0.0:8080\n  wellcheck serve --plugins ./plugins --listen 127.0.0.1:0"
+requests.\n\nExamples:\n  wellcheck serve\n  wellcheck serve --config /etc/wellcheck/wellcheck.toml --listen 0.0.0.0:8080\n  wellcheck serve --plugins ./plugins --listen 127.0.0.1:0\n  wellcheck serve --job job.json --host web=10.0.0.7"
 )]
 pub(super) struct Args {
     #[command(flatten)]
@@ -47,12 +47,14 @@ pub(super) struct Args {
     #[arg(long, value_name = "ADDRESS:PORT", env = "WELLCHECK_LISTEN")]
     listen: Option<SocketAddr>,
     #[command(flatten)]
+    jobs: Jobs,
+    #[command(flatten)]
     logs: Logs,
 }
 
 pub(super) fn run(args: Args) -> Ended {
     setup::logs(&args.logs);
-    let places = args.places.places()?;
+    let places = args.jobs.join(args.places.places()?);
     let tools = args.places.tools(&places)?;
     make_folder(&places.plugins);
     let first = match keeper::read(&places, &tools) {

@@ -1,5 +1,6 @@
 //! What several subcommands need: places, the sandbox, logs, and where text goes.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use wellcheck_core::config::{Config, Plugins, Problem};
+use wellcheck_core::import::nosana;
 use wellcheck_core::limits::RunLimits;
 use wellcheck_net::http::Client;
 use wellcheck_net::{Resolver, Tls};
@@ -53,13 +55,40 @@ impl Where {
             Some(dir) => dir.clone(),
             None => main.as_deref().and_then(plugins_dir).unwrap_or_else(|| base.join("plugins")),
         };
-        Ok(Places { main, plugins })
+        Ok(Places { main, plugins, jobs: Vec::new(), hosts: BTreeMap::new() })
     }
 
     /// What kinds share.
     pub(super) fn tools(&self, places: &Places) -> Result<Tools, Failure> {
         Tools::new(&base(places.main.as_deref())).or_exit(Exit::BUG)
     }
+}
+
+/// Job definitions beside the configuration.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Jobs {
+    /// A Nosana job definition whose health checks are run; may be repeated
+    #[arg(long, value_name = "FILE")]
+    job: Vec<PathBuf>,
+    /// Where an operation of a job runs [default: 127.0.0.1]; may be repeated
+    #[arg(long, value_name = "OP=ADDRESS", requires = "job", value_parser = operation_host)]
+    host: Vec<(String, String)>,
+}
+
+impl Jobs {
+    /// Adds them to what is read.
+    pub(super) fn join(&self, places: Places) -> Places {
+        let hosts = self.host.iter().cloned().collect();
+        Places { jobs: self.job.clone(), hosts, ..places }
+    }
+}
+
+fn operation_host(text: &str) -> Result<(String, String), String> {
+    let pair = text.rsplit_once('=').filter(|(operation, _)| !operation.is_empty());
+    let (operation, host) =
+        pair.ok_or("expected the id of an operation, `=` and an address, such as web=10.0.0.7")?;
+    nosana::host(host)?;
+    Ok((operation.to_owned(), host.to_owned()))
 }
 
 /// What relative names in the configuration start from.

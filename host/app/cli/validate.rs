@@ -13,7 +13,7 @@ use wellcheck_core::units::count;
 
 use super::exit::{Ended, Exit, Failure};
 use super::run::load_into;
-use super::setup::{self, Where};
+use super::setup::{self, Jobs, Where};
 use crate::checks::KINDS;
 use crate::folder::Listing;
 use crate::keeper;
@@ -30,6 +30,8 @@ schemas.\n\nExamples:\n  wellcheck validate\n  wellcheck validate --config /etc/
 pub(super) struct Args {
     #[command(flatten)]
     places: Where,
+    #[command(flatten)]
+    jobs: Jobs,
     /// Print the problems as JSON
     #[arg(long)]
     json: bool,
@@ -43,7 +45,7 @@ pub(super) fn run(args: &Args) -> Ended {
         setup::print(&explain())?;
         return Ok(Exit::DONE);
     }
-    let places = args.places.places()?;
+    let places = args.jobs.join(args.places.places()?);
     let tools = args.places.tools(&places)?;
     let (checks, problems) = match keeper::read(&places, &tools) {
         Ok(first) => {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use wellcheck_core::group::GroupSpec;
+use wellcheck_core::id::CheckName;
 use wellcheck_core::snapshot::{CheckState, GroupState, Item};
 use wellcheck_core::status::Status;
 use wellcheck_core::threshold::Tracker;
@@ -21,11 +22,15 @@ pub(super) struct Groups {
     of: BTreeMap<String, Vec<usize>>,
     /// All of them, the inner ones first.
     order: Vec<usize>,
+    /// The place of each of them in `order`.
+    ranks: Vec<usize>,
 }
 
 struct Group {
     tracker: Tracker,
     state: Arc<GroupState>,
+    /// What its members argued for when they were last asked.
+    argued: Option<Status>,
 }
 
 impl Groups {
@@ -52,8 +57,12 @@ impl Groups {
             }
         }
         self.order = self.inner_first();
+        self.ranks = vec![0; self.order.len()];
+        for (rank, index) in self.order.iter().enumerate() {
+            self.ranks[*index] = rank;
+        }
         for index in self.order.clone() {
-            self.evaluate(index, find, now);
+            self.evaluate(index, Cause::Picture, find, now);
         }
     }
 
@@ -92,37 +101,51 @@ impl Groups {
         self.list.iter().map(|group| Arc::clone(&group.state)).collect()
     }
 
-    /// A run of a check has ended, and may have changed what is seen of it. Returns whether a group
-    /// has another state now.
+    /// A run of a check has ended, and may have changed what is seen of it. Returns the groups that
+    /// have another state now.
     pub(super) fn ran(
         &mut self,
         check: &str,
         changed: bool,
         find: Find<'_>,
         now: WallTime,
-    ) -> bool {
-        let mut any = false;
-        let mut open: Vec<(usize, bool)> = self.within(check, changed);
-        while let Some((index, changed)) = open.pop() {
+    ) -> Vec<CheckName> {
+        let mut moved = Vec::new();
+        // By rank, so that each is asked once, and after all that is within it.
+        let mut open: BTreeMap<usize, bool> = BTreeMap::new();
+        self.open(check, changed, &mut open);
+        while let Some((rank, changed)) = open.pop_first() {
+            let index = self.order[rank];
             // Without a change nothing moves but a row of evaluations that argue for another state.
-            if !changed && self.list[index].tracker.row() == 0 {
-                continue;
+            let (seen, has_moved) = if changed || self.list[index].tracker.row() > 0 {
+                self.evaluate(index, Cause::Run, find, now)
+            } else {
+                (false, false)
+            };
+            let name = self.list[index].state.spec.name.clone();
+            self.open(name.as_str(), seen, &mut open);
+            if has_moved {
+                moved.push(name);
             }
-            let (seen, moved) = self.evaluate(index, find, now);
-            any |= moved;
-            let name = self.list[index].state.spec.name.to_string();
-            open.extend(self.within(&name, seen));
         }
-        any
+        moved
     }
 
-    fn within(&self, name: &str, changed: bool) -> Vec<(usize, bool)> {
-        let within = self.of.get(name).map_or(&[][..], |groups| groups);
-        within.iter().map(|index| (*index, changed)).collect()
+    /// Adds the groups that a check or group is directly within.
+    fn open(&self, name: &str, changed: bool, open: &mut BTreeMap<usize, bool>) {
+        for index in self.of.get(name).map_or(&[][..], |groups| groups) {
+            *open.entry(self.ranks[*index]).or_default() |= changed;
+        }
     }
 
     /// Asks the members of a group. Returns whether anything of it changed, and whether its state did.
-    fn evaluate(&mut self, index: usize, find: Find<'_>, now: WallTime) -> (bool, bool) {
+    fn evaluate(
+        &mut self,
+        index: usize,
+        cause: Cause,
+        find: Find<'_>,
+        now: WallTime,
+    ) -> (bool, bool) {
         let spec = Arc::clone(&self.list[index].state.spec);
         let mut standings = Vec::with_capacity(spec.members.len());
         let (mut healthy, mut aside) = (0, 0);
@@ -140,15 +163,16 @@ impl Groups {
         let status = spec.status(standings);
         let group = &mut self.list[index];
         let before = Arc::clone(&group.state);
+        let again = status == std::mem::replace(&mut group.argued, status);
         let state = match status {
             None => {
                 group.tracker = Tracker::default();
                 Status::Unknown
             }
             // Nothing is believed before there is something to believe.
-            Some(Status::Unknown) if !before.asked || before.state == Status::Unknown => {
-                Status::Unknown
-            }
+            Some(Status::Unknown) if group.tracker == Tracker::default() => Status::Unknown,
+            // A reload is no further argument of the members.
+            Some(_) if again && cause == Cause::Picture => group.tracker.state(),
             Some(status) => {
                 group.tracker.observe(status, spec.thresholds);
                 group.tracker.state()
@@ -177,6 +201,15 @@ impl Groups {
     }
 }
 
+/// Why the members of a group are asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// There is a new picture of what is to run.
+    Picture,
+    /// A run of a member has ended.
+    Run,
+}
+
 /// Whether a state of the one is a state of the other.
 fn same(a: &GroupSpec, b: &GroupSpec) -> bool {
     (&a.members, a.needs, a.unknown) == (&b.members, b.needs, b.unknown)
@@ -192,6 +225,192 @@ impl Group {
             maintenance: false,
             healthy: (0, 0),
         };
-        Self { tracker: Tracker::default(), state: Arc::new(state) }
+        Self { tracker: Tracker::default(), state: Arc::new(state), argued: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wellcheck_core::check::{CheckSpec, Thresholds, What};
+    use wellcheck_core::config::tree::{Place, Table, Text};
+    use wellcheck_core::group::{Member, Needs, UnknownMember};
+    use wellcheck_core::snapshot::Facts;
+
+    use super::*;
+
+    fn name(text: &str) -> CheckName {
+        CheckName::new(text).expect("a name")
+    }
+
+    /// Checks by name, as the scheduler has them.
+    #[derive(Default)]
+    struct Checks(BTreeMap<String, Arc<CheckState>>);
+
+    impl Checks {
+        fn of(states: &[(&str, Status)]) -> Self {
+            let mut checks = Self::default();
+            for (name, state) in states {
+                checks.set(name, *state);
+            }
+            checks
+        }
+
+        fn set(&mut self, check: &str, state: Status) {
+            self.put(check, state, false);
+        }
+
+        fn put(&mut self, check: &str, state: Status, maintenance: bool) {
+            let place = Place::file("wellcheck.toml");
+            let kind = Text { value: "http".to_owned(), written: None, place: place.clone() };
+            let settings = Table { entries: BTreeMap::new(), place: place.clone() };
+            let spec = CheckSpec::new(name(check), What::Builtin { kind, settings }, place);
+            let spec = Arc::new(CheckSpec { maintenance, ..spec });
+            let new = CheckState::new(spec, Arc::<Facts>::default(), WallTime(0));
+            self.0.insert(check.to_owned(), Arc::new(CheckState { state, ..new }));
+        }
+    }
+
+    fn apply(groups: &mut Groups, specs: &[Arc<GroupSpec>], checks: &Checks, now: i64) {
+        let find = |name: &str| checks.0.get(name);
+        groups.apply(specs.to_vec(), &find, WallTime(now));
+    }
+
+    fn group(own: &str, members: &[&str], needs: Needs, failure: u32) -> Arc<GroupSpec> {
+        let members = members.iter().map(|member| Member { name: name(member), weight: 1 });
+        Arc::new(GroupSpec {
+            name: name(own),
+            title: None,
+            tags: Vec::new(),
+            labels: BTreeMap::new(),
+            members: members.collect(),
+            needs,
+            unknown: UnknownMember::default(),
+            thresholds: Thresholds { failure, success: 1 },
+            place: Place::file("wellcheck.toml"),
+        })
+    }
+
+    fn of(specs: &[Arc<GroupSpec>], checks: &Checks) -> Groups {
+        let mut groups = Groups::default();
+        apply(&mut groups, specs, checks, 0);
+        groups
+    }
+
+    fn ran(groups: &mut Groups, checks: &Checks, check: &str, changed: bool) -> Vec<String> {
+        let find = |name: &str| checks.0.get(name);
+        let moved = groups.ran(check, changed, &find, WallTime(1));
+        moved.iter().map(ToString::to_string).collect()
+    }
+
+    #[track_caller]
+    fn check_state(groups: &Groups, name: &str, state: Status) {
+        assert_eq!(groups.get(name).map(|group| group.state), Some(state), "{name}");
+    }
+
+    const ALL: Needs = Needs::All;
+
+    #[test]
+    fn a_change_goes_up_through_all_groups_around_it() {
+        let mut checks = Checks::of(&[("a", Status::Pass), ("b", Status::Pass)]);
+        // By name, the outer one comes first.
+        let specs = [group("all", &["inner", "b"], ALL, 1), group("inner", &["a"], ALL, 1)];
+        let mut groups = of(&specs, &checks);
+        check_state(&groups, "all", Status::Pass);
+        checks.set("a", Status::Fail);
+        assert_eq!(ran(&mut groups, &checks, "a", true), ["inner", "all"]);
+        check_state(&groups, "all", Status::Fail);
+        let state = groups.get("all").expect("it is there");
+        assert_eq!((state.since, state.healthy), (WallTime(1), (1, 2)));
+        assert_eq!(ran(&mut groups, &checks, "a", false), [""; 0]);
+    }
+
+    #[test]
+    fn a_group_that_a_run_reaches_in_two_ways_is_asked_once() {
+        let mut checks = Checks::of(&[("a", Status::Pass)]);
+        let specs = [
+            group("left", &["a"], ALL, 1),
+            group("right", &["a"], ALL, 1),
+            group("top", &["left", "right"], ALL, 2),
+        ];
+        let mut groups = of(&specs, &checks);
+        checks.set("a", Status::Fail);
+        assert_eq!(ran(&mut groups, &checks, "a", true), ["left", "right"]);
+        check_state(&groups, "top", Status::Pass);
+        assert_eq!(ran(&mut groups, &checks, "a", false), ["top"], "the second run in a row");
+        check_state(&groups, "top", Status::Fail);
+    }
+
+    #[test]
+    fn a_reload_is_no_argument_of_the_members() {
+        let mut checks = Checks::of(&[("a", Status::Pass)]);
+        let specs = [group("g", &["a"], ALL, 3)];
+        let mut groups = of(&specs, &checks);
+        checks.set("a", Status::Fail);
+        ran(&mut groups, &checks, "a", true);
+        for _ in 0..5 {
+            apply(&mut groups, &specs, &checks, 2);
+            check_state(&groups, "g", Status::Pass);
+        }
+        ran(&mut groups, &checks, "a", false);
+        check_state(&groups, "g", Status::Pass);
+        assert_eq!(ran(&mut groups, &checks, "a", false), ["g"]);
+        // What a reload itself changes is one.
+        checks.set("a", Status::Pass);
+        apply(&mut groups, &specs, &checks, 3);
+        check_state(&groups, "g", Status::Pass);
+    }
+
+    #[test]
+    fn a_row_of_arguments_ends_where_nobody_knows_how_the_members_are() {
+        let mut checks = Checks::of(&[("a", Status::Pass)]);
+        let spec = group("g", &["a"], ALL, 1);
+        let thresholds = Thresholds { failure: 1, success: 2 };
+        let specs = [Arc::new(GroupSpec { thresholds, ..(*spec).clone() })];
+        let mut groups = of(&specs, &checks);
+        for (state, then) in [
+            (Status::Unknown, Status::Unknown),
+            (Status::Pass, Status::Unknown),
+            (Status::Unknown, Status::Unknown),
+            (Status::Pass, Status::Unknown),
+            (Status::Pass, Status::Pass),
+        ] {
+            checks.set("a", state);
+            ran(&mut groups, &checks, "a", true);
+            check_state(&groups, "g", then);
+        }
+    }
+
+    #[test]
+    fn nothing_is_believed_before_a_member_is_known() {
+        let mut checks = Checks::of(&[("a", Status::Unknown), ("b", Status::Unknown)]);
+        let specs = [group("g", &["a", "b"], ALL, 3), group("none", &[], ALL, 1)];
+        let mut groups = of(&specs, &checks);
+        check_state(&groups, "g", Status::Unknown);
+        let none = groups.get("none").expect("it is there");
+        assert!(!none.counts() && none.state == Status::Unknown);
+        checks.set("a", Status::Pass);
+        assert_eq!(ran(&mut groups, &checks, "a", true), [""; 0]);
+        // The first word decides, whatever the thresholds.
+        checks.set("b", Status::Fail);
+        assert_eq!(ran(&mut groups, &checks, "b", true), ["g"]);
+        check_state(&groups, "g", Status::Fail);
+    }
+
+    #[test]
+    fn members_in_maintenance_are_left_out_and_a_group_of_them_is_in_it() {
+        let mut checks = Checks::of(&[("a", Status::Fail), ("b", Status::Pass)]);
+        let specs = [group("g", &["a", "b"], ALL, 1)];
+        let mut groups = of(&specs, &checks);
+        check_state(&groups, "g", Status::Fail);
+        checks.put("a", Status::Fail, true);
+        apply(&mut groups, &specs, &checks, 2);
+        check_state(&groups, "g", Status::Pass);
+        checks.put("b", Status::Pass, true);
+        apply(&mut groups, &specs, &checks, 3);
+        let state = groups.get("g").expect("it is there");
+        assert!(state.maintenance && !state.counts());
+        checks.put("a", Status::Fail, false);
+        apply(&mut groups, &specs, &checks, 4);
+        check_state(&groups, "g", Status::Fail);
     }
 }

@@ -3,11 +3,16 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::BoxFuture;
+use wellcheck_core::check::{CheckSpec, Timing};
 use wellcheck_core::config::tree::Place;
 use wellcheck_core::id::PluginName;
 use wellcheck_core::outcome::{Answer, Report};
+use wellcheck_core::redact::Redactor;
+use wellcheck_core::snapshot::Facts;
+use wellcheck_core::status::Status;
 
 use super::*;
+use crate::registry::{Runner, Version};
 
 /// Panics in its first run, or never.
 struct Scripted {

@@ -80,6 +80,12 @@ pub struct Sources {
     pub sidecars: Vec<(PluginName, Result<SourceFile, Unreadable>)>,
     /// The plugin files that are there, by name.
     pub plugins: Vec<PluginName>,
+    /// The files that `[[import]]` names, by the path as written there, with `${...}` replaced.
+    pub imported: BTreeMap<String, Result<SourceFile, Unreadable>>,
+    /// The jobs that the command line names.
+    pub jobs: Vec<SourceFile>,
+    /// The hosts that it names, by operation.
+    pub hosts: BTreeMap<String, String>,
 }
 
 /// Reads the keys of built-in kinds, which the core does not know. Asked while the rest is being
@@ -112,6 +118,8 @@ pub trait Kinds {
 pub struct Outline {
     /// `[plugins] dir`, as written.
     pub plugins_dir: Option<String>,
+    /// The files that `[[import]]` names, each once.
+    pub imports: Vec<String>,
 }
 
 /// The configuration, checked, with every default filled in.

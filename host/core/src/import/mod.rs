@@ -4,6 +4,9 @@
 //! What is made is a text that a person would write, and is read as any other configuration file.
 //! Whatever could not be carried over is said, item by item: nothing is lost in silence.
 
+pub mod json;
+pub mod nosana;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -11,7 +14,7 @@ use crate::config::tree::Place;
 use crate::config::{Problem, SourceFile};
 
 /// Every format, by name.
-pub const IMPORTS: &[&dyn Import] = &[];
+pub const IMPORTS: &[&dyn Import] = &[&nosana::Nosana];
 
 /// A format that is understood.
 pub trait Import: Sync {
@@ -70,4 +73,13 @@ pub struct Note {
 /// The import of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Import> {
     IMPORTS.iter().copied().find(|import| import.name() == name)
+}
+
+/// A text of somebody else's file, as messages show it: on one line, and not too long.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    if text.chars().nth(80).is_some() {
+        shown.push('…');
+    }
+    shown
 }

@@ -8,12 +8,14 @@
 //! | `share.rs` | shares, and other instances that have some |
 //! | `module.rs` | modules for probes on demand |
 //! | `grants.rs`, `limits.rs` | what a check's plugin may reach and use |
+//! | `import.rs` | files of other tools |
 //! | `sidecar.rs` | checks from the plugins folder |
 
 mod check;
 mod endpoint;
 mod grants;
 mod group;
+mod import;
 mod limits;
 mod module;
 mod sections;
@@ -46,18 +48,19 @@ use crate::share::Sharing;
 const MAIN_ONLY: &[&str] = &["server", "defaults", "plugins", "store", "listen", "agent"];
 
 /// Reads what has to be known before the other files can be read. Reports nothing: [`load`] does.
-pub fn outline(main: &SourceFile, lookup: &dyn Lookup) -> Outline {
+pub fn outline(file: &SourceFile, lookup: &dyn Lookup) -> Outline {
     let root =
-        tree::parse(main, lookup, References::All, &mut Vec::new(), &mut Problems::default());
+        tree::parse(file, lookup, References::All, &mut Vec::new(), &mut Problems::default());
     let plugins = root.entries.get("plugins").map(|entry| &entry.node.value);
     let dir = match plugins {
         Some(Value::Table(table)) => table.entries.get("dir").map(|entry| &entry.node.value),
         _ => None,
     };
-    match dir {
-        Some(Value::String(text)) => Outline { plugins_dir: Some(text.value.clone()) },
-        _ => Outline::default(),
-    }
+    let plugins_dir = match dir {
+        Some(Value::String(text)) => Some(text.value.clone()),
+        _ => None,
+    };
+    Outline { plugins_dir, imports: import::named(&root) }
 }
 
 /// Reads the whole configuration. Returns it unless there is an error outside of the sidecars, and
@@ -143,7 +146,7 @@ impl Resolver<'_> {
                     let place = root.place_of(key);
                     self.problems.error(
                         &place,
-                        format!("`[{key}]` stands in `{}` (it belongs into `wellcheck.toml`; an included file holds `[[check]]`, `[[group]]`, `[[endpoint]]`, `[[module]]`, `[[token]]` and `[secrets]`)", file.name),
+                        format!("`[{key}]` stands in `{}` (it belongs into `wellcheck.toml`; an included file holds `[secrets]`, and lists such as `[[check]]` and `[[group]]`)", file.name),
                     );
                     root.take(key);
                 }
@@ -167,6 +170,7 @@ impl Resolver<'_> {
         let (mut group_tables, mut endpoint_tables, mut listen_tables) =
             (Vec::new(), Vec::new(), Vec::new());
         let mut module_tables = Vec::new();
+        let mut import_tables = Vec::new();
         for mut root in self.roots(sources) {
             if let Some(table) = root.table("server", &mut self.problems) {
                 server = self.server(table);
@@ -191,6 +195,12 @@ impl Resolver<'_> {
             listen_tables.extend(root.tables("listen", &mut self.problems));
             self.sharing(&mut root, &mut sharing);
             module_tables.extend(root.tables("module", &mut self.problems));
+            import_tables.extend(root.tables("import", &mut self.problems));
+            root.finish(&[], &mut self.problems);
+        }
+        for mut root in self.imports(import_tables, sources) {
+            tables.extend(root.tables("check", &mut self.problems));
+            group_tables.extend(root.tables("group", &mut self.problems));
             root.finish(&[], &mut self.problems);
         }
         self.distinct_tokens(&tokens);

@@ -56,7 +56,7 @@ fn sources(main: &str, sidecar: &str) -> Sources {
         text => vec![(plugin.clone(), Ok(file("plugins/side.toml", text)))],
     };
     let main = Some(file("wellcheck.toml", main));
-    Sources { main, included: Vec::new(), sidecars, plugins: vec![plugin] }
+    Sources { main, sidecars, plugins: vec![plugin], ..Sources::default() }
 }
 
 /// The configuration and all problems as text.

@@ -1,0 +1,313 @@
+//! One check and its state, and when it runs next.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use wellcheck_core::backoff::Faults;
+use wellcheck_core::check::{CheckSpec, Start, Timing, What};
+use wellcheck_core::grant::Use;
+use wellcheck_core::id::CheckName;
+use wellcheck_core::outcome::{FaultReason, Outcome, Run};
+use wellcheck_core::redact::Redactor;
+use wellcheck_core::schedule::{Phase, first_due, next_due};
+use wellcheck_core::series::{self, Series};
+use wellcheck_core::snapshot::{Backoff, CheckState, Facts, Held, Last, MAX_USED, Tally};
+use wellcheck_core::status::Status;
+use wellcheck_core::threshold::Tracker;
+use wellcheck_core::time::{Monotonic, Now, WallTime};
+
+use super::Urgency;
+use crate::checks::Checker;
+use crate::registry::{Entry, Runner, Version};
+
+/// One check and its state.
+pub(super) struct Slot {
+    /// Never used again for another check.
+    pub(super) id: u64,
+    pub(super) spec: Arc<CheckSpec>,
+    pub(super) facts: Arc<Facts>,
+    pub(super) runner: Option<(Arc<dyn Checker>, Version)>,
+    pub(super) held: Option<Held>,
+    pub(super) redactor: Redactor,
+    pub(super) phase: Phase,
+    pub(super) tracker: Tracker,
+    /// Runs in a row that did not pass.
+    pub(super) failures: u32,
+    /// Faults in a row of the plugin's own doing, and the pause that they lead to.
+    pub(super) faults: Faults,
+    pub(super) backoff: Option<Backoff>,
+    /// Of a plugin: its observations, and what it asked for.
+    pub(super) series: Series,
+    pub(super) used: Arc<BTreeSet<Use>>,
+    pub(super) since: WallTime,
+    pub(super) last: Option<Arc<Last>>,
+    pub(super) answered: bool,
+    pub(super) tally: Arc<Tally>,
+    /// What must have been healthy before it runs for the first time, and has not been yet.
+    pub(super) waits: Vec<CheckName>,
+    /// Whether it is in its start-up phase.
+    pub(super) starting: bool,
+    /// The run that is under way.
+    pub(super) running: Option<AbortHandle>,
+    /// The next due time that counts; others in the queue are left over.
+    pub(super) due: Option<Monotonic>,
+    /// What readers see of it.
+    pub(super) state: Arc<CheckState>,
+    /// What groups have seen of it: its state, and whether it counts.
+    pub(super) shown: (Status, bool),
+}
+
+impl Slot {
+    pub(super) fn new(id: u64, entry: &Entry, now: Now) -> Self {
+        let spec = Arc::clone(&entry.spec);
+        let facts = Arc::clone(&entry.facts);
+        let state = Arc::new(CheckState::new(Arc::clone(&spec), Arc::clone(&facts), now.wall));
+        Self {
+            id,
+            phase: Phase::of(spec.name.as_str()),
+            spec,
+            facts,
+            runner: None,
+            held: None,
+            redactor: entry.redactor.clone(),
+            tracker: Tracker::default(),
+            failures: 0,
+            faults: Faults::default(),
+            backoff: None,
+            series: Series::default(),
+            used: Arc::default(),
+            since: now.wall,
+            last: None,
+            answered: false,
+            tally: Arc::default(),
+            waits: entry.spec.start.after.clone(),
+            starting: entry.spec.start.interval.is_some(),
+            running: None,
+            due: None,
+            shown: (state.state, state.counts()),
+            state,
+        }
+    }
+
+    /// Ends the run of a check that is no more: nobody waits for it, and none may overlap it.
+    pub(super) fn cancel(&self) {
+        if let Some(run) = &self.running {
+            run.abort();
+        }
+    }
+
+    /// Takes over what the configuration and the plugins now say. Returns when to run, if that
+    /// changed.
+    pub(super) fn take_over(&mut self, entry: Entry, now: Now) -> Option<Monotonic> {
+        let mut retimed = self.spec.timing != entry.spec.timing;
+        retimed |= self.take_over_start(&entry.spec.start);
+        self.spec = entry.spec;
+        self.facts = entry.facts;
+        self.redactor = entry.redactor;
+        let due = match entry.runner {
+            Runner::Held(held) => {
+                if self.held.as_ref() != Some(&held) {
+                    self.hold(held, now);
+                }
+                self.runner = None;
+                None
+            }
+            Runner::Ready(checker, version) if !self.waits.is_empty() => {
+                self.runner = Some((checker, version));
+                let held = waiting(&self.waits);
+                if self.held.as_ref() != Some(&held) {
+                    self.hold(held, now);
+                }
+                None
+            }
+            Runner::Ready(checker, version) => {
+                let same = self.runner.as_ref().is_some_and(|(_, running)| *running == version);
+                let was_held = self.held.take().is_some();
+                if !same {
+                    self.faults = Faults::default();
+                    self.backoff = None;
+                }
+                self.runner = Some((checker, version));
+                match (same, retimed) {
+                    (true, false) => None,
+                    // It has not run yet, and does not wait a whole interval for that.
+                    (true, true) if self.last.is_none() => {
+                        Some(first_due(now.monotonic, &self.spec.timing, self.phase))
+                    }
+                    (true, true) => self.next(now),
+                    (false, _) if was_held => Some(now.monotonic),
+                    (false, _) => Some(first_due(now.monotonic, &self.spec.timing, self.phase)),
+                }
+            }
+        };
+        if let Some(due) = due {
+            self.due = Some(due);
+        } else if self.runner.is_none() || self.held.is_some() || retimed {
+            self.due = None;
+        }
+        self.show();
+        // A check whose run is under way is queued when that has ended.
+        due.filter(|_| self.running.is_none())
+    }
+
+    /// The checks and groups that decide when it runs, or how often. Its own state is looked at
+    /// after each of its runs.
+    pub(super) fn pending(&self) -> impl Iterator<Item = &CheckName> {
+        self.waits.iter().chain(self.spec.start.with.as_ref().filter(|_| self.starting))
+    }
+
+    /// Another `depends-on` holds for a check that has not run yet; another start-up phase for one
+    /// that is in it. Returns whether it runs at other times from now on.
+    pub(super) fn take_over_start(&mut self, new: &Start) -> bool {
+        let old = &self.spec.start;
+        let retimed = old != new;
+        if self.last.is_none() && self.running.is_none() {
+            let open = |name: &&CheckName| self.waits.contains(name) || !old.after.contains(name);
+            self.waits = new.after.iter().filter(open).cloned().collect();
+            self.starting = new.interval.is_some();
+        }
+        self.starting &= new.interval.is_some();
+        retimed
+    }
+
+    /// When it runs again; not at all, if it rests after its start-up phase.
+    pub(super) fn next(&self, now: Now) -> Option<Monotonic> {
+        let timing = self.spec.timing;
+        match self.spec.start.interval {
+            Some(interval) if self.starting => {
+                let timing = Timing { interval, jitter: timing.jitter.min(interval / 2), ..timing };
+                Some(next_due(now.monotonic, &timing, self.phase))
+            }
+            Some(_) if self.spec.start.rests => None,
+            _ => Some(next_due(now.monotonic, &timing, self.phase)),
+        }
+    }
+
+    /// What it waits for has changed. Returns whether it may run now.
+    pub(super) fn goes(&mut self, now: Now) -> bool {
+        if self.runner.is_none() {
+            return false;
+        }
+        let goes = self.waits.is_empty();
+        if goes {
+            self.held = None;
+        } else {
+            self.hold(waiting(&self.waits), now);
+        }
+        self.show();
+        goes
+    }
+
+    /// How long a check waits that faults again and again by its plugin's own doing.
+    pub(super) fn pause(&mut self, outcome: &Outcome, now: Now) -> Option<Duration> {
+        if !matches!(self.spec.what, What::Plugin { .. }) {
+            return None;
+        }
+        self.faults.observe(outcome);
+        let pause = self.faults.pause(self.spec.timing.interval);
+        self.backoff = pause.map(|pause| {
+            let ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+            Backoff { faults: self.faults.row(), until: WallTime(now.wall.0.saturating_add(ms)) }
+        });
+        pause
+    }
+
+    /// What a plugin's run leaves besides its outcome: the series that it began, what it asked for.
+    pub(super) fn account(&mut self, run: &mut Run) {
+        let What::Plugin { limits, .. } = &self.spec.what else { return };
+        if let Outcome::Answered(report) = &mut run.outcome {
+            let limit = limits.observation_names;
+            let left_out = self.series.admit(report, limit);
+            if left_out > 0 {
+                run.log.flags.push(series::flag(left_out, limit));
+            }
+        }
+        if run.used.iter().any(|used| !self.used.contains(used)) {
+            let all = Arc::make_mut(&mut self.used);
+            for used in &run.used {
+                if all.len() < MAX_USED {
+                    all.insert(used.clone());
+                }
+            }
+        }
+    }
+
+    /// Stops believing anything of a check that cannot run.
+    pub(super) fn hold(&mut self, held: Held, now: Now) {
+        let from = self.tracker.state();
+        if from != Status::Unknown {
+            self.since = now.wall;
+        }
+        // Being compiled or waiting is how many begin.
+        if from != Status::Unknown
+            || !matches!(held.reason, FaultReason::Compiling | FaultReason::Waiting)
+        {
+            transition(&self.spec, from, Status::Unknown, held.reason.as_str(), &held.message);
+        }
+        self.tracker = Tracker::default();
+        self.faults = Faults::default();
+        self.backoff = None;
+        self.held = Some(held);
+    }
+
+    /// Takes in an outcome.
+    pub(super) fn observe(&mut self, mut run: Run, now: Now) -> Urgency {
+        run.redact(&self.redactor);
+        self.account(&mut run);
+        let status = match (&run.outcome, run.outcome.status()) {
+            (Outcome::Faulted(_), _) => self.spec.on_fault,
+            (Outcome::Answered(_), status) => status,
+        };
+        self.failures = if status.is_healthy() { 0 } else { self.failures.saturating_add(1) };
+        let change = self.tracker.observe(status, self.spec.thresholds);
+        tracing::debug!(check = %self.spec.name, %status, "run ended: {}", run.outcome.message());
+        let first = self.last.is_none();
+        let reason = run.outcome.reason().unwrap_or("");
+        if let Some(change) = change {
+            self.since = now.wall;
+            transition(&self.spec, change.from, change.to, reason, run.outcome.message());
+        } else if first && status == Status::Unknown {
+            // No change of state, but the first word about this check.
+            transition(&self.spec, status, status, reason, run.outcome.message());
+        }
+        self.answered |= matches!(run.outcome, Outcome::Answered(_));
+        Arc::make_mut(&mut self.tally).count(&run);
+        self.last = Some(Arc::new(Last { run, at: now.wall }));
+        self.show();
+        if change.is_some() || first { Urgency::Transition } else { Urgency::Outcome }
+    }
+
+    pub(super) fn show(&mut self) {
+        self.state = Arc::new(CheckState {
+            spec: Arc::clone(&self.spec),
+            facts: Arc::clone(&self.facts),
+            state: self.tracker.state(),
+            since: self.since,
+            row: self.tracker.row(),
+            last: self.last.clone(),
+            answered: self.answered,
+            held: self.held.clone(),
+            used: Arc::clone(&self.used),
+            backoff: self.backoff,
+            starting: self.starting,
+            tally: Arc::clone(&self.tally),
+        });
+    }
+}
+
+fn waiting(names: &[CheckName]) -> Held {
+    let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let message = format!("it runs once this has been healthy: {}", list.join(", "));
+    Held { reason: FaultReason::Waiting, message }
+}
+
+/// The one line that a transition leaves in the log.
+fn transition(spec: &CheckSpec, from: Status, to: Status, reason: &str, message: &str) {
+    if to.is_healthy() {
+        tracing::info!(check = %spec.name, %from, %to, reason, "{message}");
+    } else {
+        tracing::warn!(check = %spec.name, %from, %to, reason, "{message}");
+    }
+}
