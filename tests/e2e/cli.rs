@@ -341,6 +341,7 @@ const COMMANDS: &[&[&str]] = &[
     &["status"],
     &["healthcheck"],
     &["kinds"],
+    &["import"],
     &["token"],
     &["completions"],
     &["man"],

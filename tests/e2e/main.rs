@@ -16,6 +16,7 @@ mod formats;
 mod grants;
 mod hostile;
 mod http_check;
+mod import;
 mod main_job;
 mod schedule;
 mod secrets;

@@ -6,6 +6,7 @@
 mod check_url;
 mod compile;
 mod exit;
+mod import;
 mod kinds;
 mod plugin;
 mod run;
@@ -60,6 +61,8 @@ enum Command {
     Healthcheck(check_url::Args),
     /// List the built-in kinds of checks, or explain one
     Kinds(kinds::Args),
+    /// Make our configuration of the files of another tool
+    Import(import::Args),
     /// Make a token for the routes that change something
     Token(token::Args),
     /// Print completions for a shell
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Healthcheck(args) => check_url::run(&args),
         Command::Kinds(args) => kinds::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Completions(args) => shell::completions(&args, Cli::command()),
         Command::Man => shell::man(Cli::command()),
