@@ -1,11 +1,16 @@
 //! `wellcheck import`: from the files of other tools to a configuration that validates and runs.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 
 use crate::support::host::write;
 use crate::support::program::{command, finish, run, run_in};
 use crate::support::redact::check_snapshot;
 use crate::support::target;
+
+/// Longest that an import may take here, where nothing is optimized and much else runs beside it.
+const LIMIT: Duration = Duration::from_secs(30);
 
 const GATUS: &str = "endpoints:
   - name: Website
@@ -138,6 +143,39 @@ fn files_that_cannot_be_used_end_with_65_and_say_where() {
         let ended = run_in(dir.path(), &[&["import", "kubernetes"][..], files].concat()).expect(65);
         assert!(ended.err.contains(says), "`{says}` is not in: {}", ended.err);
         assert_eq!(ended.out, "", "{files:?}");
+    }
+}
+
+#[test]
+fn large_and_hostile_files_are_answered_in_good_time() {
+    let many = 64 * 1024;
+    let endpoint = "- {name: a, url: 'http://a', conditions: ['[STATUS] == 200']}\n";
+    let cases = [
+        ("gatus", "many.yaml", format!("endpoints:\n{}", endpoint.repeat(10_000))),
+        ("gatus", "lines.yaml", "a\n".repeat(16 * many)),
+        ("gatus", "blank.yaml", "\n".repeat(64 * many)),
+        ("gatus", "text.yaml", format!("a: \"{}", "x".repeat(128 * many))),
+        ("gatus", "keys.yaml", (0..2 * many).map(|n| format!("k{n}: 1\n")).collect()),
+        ("kubernetes", "documents.yaml", "---\na\n".repeat(8 * many)),
+        ("kubernetes", "anchors.yaml", "- &a b\n".repeat(2 * many)),
+        ("blackbox", "nested.yaml", "[{a: ".repeat(8 * many)),
+        ("docker", "Dockerfile", "FROM a AS b\nENV A=1 B=2\nHEALTHCHECK CMD curl $\n".repeat(many)),
+        (
+            "docker",
+            "Dockerfile",
+            format!("FROM a\nHEALTHCHECK CMD curl {}", "$A".repeat(16 * many)),
+        ),
+        ("docker", "Dockerfile", format!("FROM a\n{}", "HEALTHCHECK \\\n".repeat(8 * many))),
+    ];
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for (format, name, text) in cases {
+        write(dir.path(), name, text);
+        let started = Instant::now();
+        let ended = run_in(dir.path(), &["import", format, name]);
+        let took = started.elapsed();
+        assert!(matches!(ended.code, 0 | 65), "{name}: {}", ended.err);
+        assert!(took < LIMIT, "{name} took {took:?}");
+        assert!(ended.err.len() < 4 * 1024 * 1024, "{name}: {} bytes of notes", ended.err.len());
     }
 }
 

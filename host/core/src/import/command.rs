@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::context::{Context, shown};
-use super::http::{ANY_STATUS, MAX_REDIRECTS, Request, escaped};
+use super::http::{ANY_STATUS, MAX_REDIRECTS, Request, escaped, shown_url};
 use super::shell::{self, Word};
 use super::write::Text;
 use super::yaml::Mark;
@@ -403,7 +403,7 @@ impl Asking {
             None => format!("http://{url}"),
         };
         if url.contains(char::is_whitespace) {
-            return Err(format!("`{}` is no URL", shown(&url)));
+            return Err(format!("`{}` is no URL", shown_url(&url)));
         }
         let (url, moved) = elsewhere(&url, host);
         if moved {
@@ -412,7 +412,7 @@ impl Asking {
                 format!(
                     "{what} asks the container itself; from outside it is asked at `{}` (`--host \
                      NAME=ADDRESS` says where it is, and its port may be another)",
-                    shown(&url)
+                    shown_url(&url)
                 ),
             );
         }

@@ -69,16 +69,19 @@ fn import(documents: &[Node], file: &SourceFile) -> Result<Imported, Vec<Problem
 }
 
 fn whole(mut root: Fields<'_>, context: &mut Context<'_>) -> Vec<Block> {
+    let alerting = root.take("alerting").is_some();
     let defaults = alerts::defaults(&mut root, context);
     let endpoints = root.list("endpoints", context);
-    if endpoints.is_none()
-        && root.take("suites").is_none()
-        && root.take("external-endpoints").is_none()
-    {
-        context.error(
-            Mark::default(),
-            "there are no `endpoints` (expected the configuration of Gatus)",
-        );
+    if endpoints.is_none() {
+        // Gatus reads whole folders, of which one file may hold everything but endpoints.
+        let known = LEFT_OUT.iter().any(|(key, _)| root.take(key).is_some());
+        match known || alerting {
+            true => context.note(Mark::default(), "there are no `endpoints` in this file"),
+            false => context.error(
+                Mark::default(),
+                "there are no `endpoints` (expected the configuration of Gatus)",
+            ),
+        }
     }
     root.leave_out(LEFT_OUT, context);
     root.finish(context);

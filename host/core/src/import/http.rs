@@ -169,6 +169,15 @@ pub(super) fn is_secret(name: &str) -> bool {
     words.iter().any(|word| name.contains(word))
 }
 
+/// A URL as it may be shown: without user and password.
+pub(super) fn shown_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return shown(url) };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let place = authority.rsplit_once('@').map_or(authority, |(_, place)| place);
+    shown(&format!("{scheme}://{place}{path}"))
+}
+
 /// Notes a password in a URL.
 pub(super) fn note_credentials(url: &Text, mark: Mark, what: &str, context: &mut Context<'_>) {
     let after_scheme = url.as_str().split_once("://").map_or("", |(_, rest)| rest);

@@ -21,6 +21,8 @@ mod gatus;
 mod http;
 mod kubernetes;
 mod names;
+#[cfg(test)]
+mod props;
 mod shell;
 #[cfg(test)]
 mod testing;

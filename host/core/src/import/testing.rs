@@ -19,6 +19,8 @@ pub(super) fn made(import: &dyn Import, name: &str, text: &str) -> Imported {
     match import.import(&file(name, text), &options) {
         Ok(imported) => {
             check_sound(&imported.toml);
+            let told = imported.notes.iter().find(|note| note.message.contains("canary"));
+            assert!(told.is_none(), "{told:?}");
             imported
         }
         Err(problems) => panic!("{}", lines(&problems)),
@@ -67,7 +69,7 @@ impl Kinds for AnyKind {
 
 /// The configuration is read without a problem.
 #[track_caller]
-fn check_sound(toml: &str) {
+pub(super) fn check_sound(toml: &str) {
     let main = Some(file("wellcheck.toml", toml));
     let sources = Sources { main, included: Vec::new(), sidecars: Vec::new(), plugins: Vec::new() };
     let (_, problems) = load(&sources, &Anything, &mut AnyKind);

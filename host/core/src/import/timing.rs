@@ -54,7 +54,10 @@ pub(super) fn parse(text: &str) -> Option<Duration> {
 pub(super) fn show(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     let units = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000)];
-    match units.iter().find(|(_, factor)| milliseconds >= *factor && milliseconds % factor == 0) {
+    match units
+        .iter()
+        .find(|(_, factor)| milliseconds >= *factor && milliseconds.is_multiple_of(*factor))
+    {
         Some((unit, factor)) => format!("{}{unit}", milliseconds / factor),
         None => format!("{milliseconds}ms"),
     }

@@ -6,7 +6,7 @@ use super::alerts::{self, Defaults};
 use super::conditions::Conditions;
 use super::{text, what};
 use crate::import::context::{Context, Fields, shown};
-use crate::import::http::{Request, note_credentials};
+use crate::import::http::{Request, note_credentials, shown_url};
 use crate::import::names::{Names, put_title};
 use crate::import::timing::{self, Timing};
 use crate::import::write::{Block, Item, Text};
@@ -178,7 +178,7 @@ fn kind<'a>(
     }
     let message = format!(
         "`url` of {what} is `{}` (expected for example `https://example.com/health`)",
-        shown(url)
+        shown_url(url)
     );
     context.error(url_mark, message);
     None

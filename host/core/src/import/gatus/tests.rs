@@ -60,6 +60,14 @@ fn variables_stay_references_and_dollars_stay_dollars() {
 }
 
 #[test]
+fn a_file_of_a_folder_may_have_no_endpoints() {
+    for text in ["metrics: true", "alerting: {slack: {webhook-url: a}}", "suites: []"] {
+        let imported = made(&Gatus, "global.yaml", text);
+        assert!(imported.notes[0].message.starts_with("there are no `endpoints`"), "{text}");
+    }
+}
+
+#[test]
 fn what_is_no_configuration_of_gatus_is_refused() {
     let cases = [
         ("", "the file is empty"),
