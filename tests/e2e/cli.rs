@@ -344,6 +344,7 @@ const COMMANDS: &[&[&str]] = &[
     &["agent", "share"],
     &["agent", "share", "http-healthcheck"],
     &["kinds"],
+    &["import"],
     &["token"],
     &["completions"],
     &["man"],

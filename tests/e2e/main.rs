@@ -18,6 +18,7 @@ mod grants;
 mod groups;
 mod hostile;
 mod http_check;
+mod import;
 mod main_job;
 mod nosana;
 mod probe;

@@ -7,6 +7,7 @@ mod agent;
 mod check_url;
 mod compile;
 mod exit;
+mod import;
 mod kinds;
 mod plugin;
 mod run;
@@ -63,6 +64,8 @@ enum Command {
     Agent(agent::Args),
     /// List the built-in kinds of checks, or explain one
     Kinds(kinds::Args),
+    /// Make our configuration of the files of another tool
+    Import(import::Args),
     /// Make a token for the routes that change something
     Token(token::Args),
     /// Print completions for a shell
@@ -101,6 +104,7 @@ pub fn main() -> ExitCode {
         Command::Healthcheck(args) => check_url::run(&args),
         Command::Agent(args) => agent::run(&args, Cli::command()),
         Command::Kinds(args) => kinds::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Token(args) => token::run(&args),
         Command::Completions(args) => shell::completions(&args, Cli::command()),
         Command::Man => shell::man(Cli::command()),

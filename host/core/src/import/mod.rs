@@ -3,6 +3,32 @@
 //!
 //! What is made is a text that a person would write, and is read as any other configuration file.
 //! Whatever could not be carried over is said, item by item: nothing is lost in silence.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `blackbox.rs`, `docker.rs`, `gatus.rs`, `kubernetes.rs` | a format each |
+//! | `yaml.rs` | YAML as a tree in which every value knows its place; all its bounds |
+//! | `context.rs` | notes and problems; maps that know which of their keys nobody asked for |
+//! | `command.rs`, `shell.rs` | `curl` and `wget` as checks |
+//! | `http.rs`, `timing.rs`, `names.rs` | keys, durations and names as our configuration has them |
+//! | `write.rs` | our configuration as text |
+
+mod blackbox;
+mod command;
+mod context;
+mod docker;
+mod gatus;
+mod http;
+mod kubernetes;
+mod names;
+#[cfg(test)]
+mod props;
+mod shell;
+#[cfg(test)]
+mod testing;
+mod timing;
+mod write;
+mod yaml;
 
 pub mod json;
 pub mod nosana;
@@ -15,6 +41,8 @@ use crate::config::{Problem, SourceFile};
 
 /// Every format, by name.
 pub const IMPORTS: &[&dyn Import] = &[&nosana::Nosana];
+pub const IMPORTS: &[&dyn Import] =
+    &[&blackbox::Blackbox, &docker::Docker, &gatus::Gatus, &kubernetes::Kubernetes];
 
 /// A format that is understood.
 pub trait Import: Sync {
@@ -34,7 +62,8 @@ pub trait Import: Sync {
 /// What the file itself does not say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// Where things run: for a Nosana job, the host of an operation by its id. Loopback otherwise.
+    /// Where things run: for a Nosana job, the host of an operation by its id; for Kubernetes, of a
+    /// container, a workload or `workload/container`; for Docker, of a service. Loopback otherwise.
     pub hosts: BTreeMap<String, String>,
     /// From run to run in the start-up phase of a Nosana job, 5 s by default.
     pub startup_interval: Duration,

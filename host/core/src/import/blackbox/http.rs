@@ -1,0 +1,393 @@
+//! The prober `http`, and what others share with it: TLS, credentials, proxies, addresses.
+
+use crate::import::context::{Context, Fields, shown};
+use crate::import::http::{BODY_NOTE, Request, is_secret};
+use crate::import::write::Text;
+use crate::import::yaml::Mark;
+
+/// Largest `body-limit`.
+const MAX_BODY: u64 = 16 * 1024 * 1024;
+
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("fail_if_body_json_matches_cel", "there are no conditions on JSON; a plugin can look at it"),
+    (
+        "fail_if_body_json_not_matches_cel",
+        "there are no conditions on JSON; `expect-body-matches` or a plugin can look at it",
+    ),
+    (
+        "fail_if_body_matches_regexp",
+        "no check fails because of what a body does hold; look for what it must hold, with \
+         `expect-body-matches`",
+    ),
+    ("fail_if_header_matches", "headers of answers are not looked at; a plugin can do it"),
+    ("fail_if_header_not_matches", "headers of answers are not looked at; a plugin can do it"),
+    (
+        "compression",
+        "bodies are looked at as they come; ask for none with the header `Accept-Encoding`",
+    ),
+];
+
+/// What is off unless it is switched on.
+const SWITCHES: &[(&str, &str)] = &[
+    ("fail_if_ssl", "no check fails because a connection is encrypted"),
+    ("fail_if_not_ssl", "probe targets with `https://` alone"),
+    ("enable_http3", "HTTP/3 is not spoken"),
+];
+
+pub(super) fn request(mut fields: Fields<'_>, context: &mut Context<'_>) -> Request {
+    let mut request = Request::default();
+    let what = fields.what().to_owned();
+    let body = body(&mut fields, &mut request, context);
+    let method = fields.text("method", context).map(|(method, _)| method);
+    // Ours sends a body with POST unless told otherwise, the original with GET.
+    let method = method.or(body.then_some("GET"));
+    request.method = method.map(|method| Text::literal(method.to_ascii_uppercase()));
+    status(&mut fields, &mut request, context);
+    versions(&mut fields, &mut request, context);
+    headers(&mut fields, &mut request, context);
+    expectations(&mut fields, &mut request, context);
+    follow(&mut fields, &mut request, context);
+    client(&mut fields, &mut request, context);
+    family(&mut fields, &mut request, context);
+    for (key, why) in SWITCHES {
+        if let Some((true, mark)) = fields.boolean(key, context) {
+            context.note(mark, format!("`{key}` of {what} is left out: {why}"));
+        }
+    }
+    fields.leave_out(LEFT_OUT, context);
+    fields.finish(context);
+    request
+}
+
+/// Whether there is a body.
+fn body(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) -> bool {
+    if let Some((body, _)) = fields.text("body", context)
+        && !body.is_empty()
+    {
+        request.body = Some(Text::literal(body));
+    }
+    if let Some((path, mark)) = fields.text("body_file", context) {
+        request.body = file(path, mark, "body_file", fields.what(), context);
+    }
+    request.body.is_some()
+}
+
+/// A file's content, which the configuration reads when it is read itself.
+fn file(path: &str, mark: Mark, key: &str, what: &str, context: &mut Context<'_>) -> Option<Text> {
+    if path.is_empty() || path.contains(['}', '\n']) {
+        let message = format!("`{key}` of {what} is left out: no reference can name such a path");
+        context.note(mark, message);
+        return None;
+    }
+    context.note(
+        mark,
+        format!(
+            "`{key}` of {what} is read together with the configuration, relative to the \
+             configuration file, without the line break at its end"
+        ),
+    );
+    Some(Text::reference(&format!("file:{path}")))
+}
+
+fn status(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
+    let Some((list, _)) = fields.list("valid_status_codes", context) else { return };
+    for node in list {
+        match node.integer() {
+            Some(code) if (100..=999).contains(&code) => request.expect_status.push((code, code)),
+            _ => {
+                let what = fields.what();
+                let message =
+                    format!("`valid_status_codes` of {what} holds no code from 100 to 999");
+                context.error(node.mark, message);
+            }
+        }
+    }
+}
+
+fn versions(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
+    if let Some((enabled, _)) = fields.boolean("enable_http2", context)
+        && !enabled
+    {
+        request.http_version = Some("1.1");
+    }
+    let Some((versions, mark)) = fields.texts("valid_http_versions", context) else { return };
+    let what = fields.what();
+    let is_1 = |version: &str| version.starts_with("HTTP/1");
+    let is_2 = |version: &str| version.starts_with("HTTP/2");
+    if !versions.is_empty() && versions.iter().all(|(version, _)| is_1(version)) {
+        request.http_version = Some("1.1");
+    } else if !versions.is_empty() && versions.iter().all(|(version, _)| is_2(version)) {
+        request.http_version = Some("2");
+    } else {
+        context.note(
+            mark,
+            format!(
+                "`valid_http_versions` of {what} is left out: any version passes that the \
+                 connection comes to (`http-version` allows one alone)"
+            ),
+        );
+    }
+}
+
+fn headers(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
+    if let Some((headers, _)) = fields.fields("headers", context) {
+        let what = headers.what().to_owned();
+        for pair in headers.all() {
+            match pair.node.text() {
+                Some(text) => {
+                    request.header(&pair.key, Text::literal(text), pair.mark, &what, context);
+                }
+                None => {
+                    let kind = pair.node.kind();
+                    let message = format!("a header in {what} is {kind} (expected a text)");
+                    context.error(pair.node.mark, message);
+                }
+            }
+        }
+    }
+    if let Some((headers, _)) = fields.fields("http_headers", context) {
+        typed_headers(headers, request, context);
+    }
+}
+
+/// Headers with `values`, `secrets` and `files`, of which the last one is sent.
+pub(super) fn typed_headers(headers: Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
+    let what = headers.what().to_owned();
+    for pair in headers.all() {
+        let name = shown(&pair.key);
+        // The WebSocket prober's own example has a plain text here.
+        if let Some(text) = pair.node.text() {
+            request.header(&pair.key, Text::literal(text), pair.mark, &what, context);
+            continue;
+        }
+        let Some(mut header) =
+            Fields::of(&pair.node, format!("header `{name}` in {what}"), context)
+        else {
+            continue;
+        };
+        let mut found = Vec::new();
+        for key in ["values", "secrets", "files"] {
+            let Some((texts, _)) = header.texts(key, context) else { continue };
+            for (text, mark) in texts {
+                if key == "files" {
+                    found.extend(file(text, mark, "files", header.what(), context));
+                    continue;
+                }
+                if key == "secrets" && !is_secret(&pair.key) {
+                    context.note(
+                        mark,
+                        format!(
+                            "the secret of {} is carried over as it is (write `${{NAME}}` or \
+                             `${{file:PATH}}` in its place)",
+                            header.what()
+                        ),
+                    );
+                }
+                found.push(Text::literal(text));
+            }
+        }
+        let several = found.len() > 1;
+        if let Some(text) = found.pop() {
+            request.header(&pair.key, text, pair.mark, &what, context);
+        }
+        if several {
+            let message = format!("{} has several values; only the last is sent", header.what());
+            context.note(pair.mark, message);
+        }
+        header.finish(context);
+    }
+}
+
+fn expectations(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
+    if let Some((patterns, mark)) = fields.texts("fail_if_body_not_matches_regexp", context) {
+        for (pattern, mark) in patterns {
+            if pattern.contains("\\Q") || pattern.contains("\\C") {
+                let what = fields.what();
+                let message = format!(
+                    "`{}` in `fail_if_body_not_matches_regexp` of {what} is left out: `\\Q` and \
+                     `\\C` are not understood (write the pattern without them)",
+                    shown(pattern)
+                );
+                context.note(mark, message);
+                continue;
+            }
+            request.expect_body_matches.push(Text::literal(pattern));
+        }
+        if !fields_limit(fields, request, context) {
+            context.note_once(mark, BODY_NOTE);
+        }
+        return;
+    }
+    fields_limit(fields, request, context);
+}
+
+/// Whether there is a limit of the body.
+fn fields_limit(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) -> bool {
+    let Some((text, mark)) = fields.text("body_size_limit", context) else { return false };
+    let what = fields.what();
+    let Some(bytes) = base_2_bytes(text) else {
+        let message = format!("`body_size_limit` of {what} is `{}` (expected a size)", shown(text));
+        context.error(mark, message);
+        return false;
+    };
+    let limit = if bytes == 0 { MAX_BODY } else { bytes.min(MAX_BODY) };
+    if limit != bytes {
+        let message = format!("`body_size_limit` of {what} becomes 16MiB, the most that is read");
+        context.note(mark, message);
+    }
+    request.body_limit = Some(crate::units::exact_size(limit).replace(' ', ""));
+    true
+}
+
+/// `10MB`, which is 10 MiB there, or a number of bytes.
+fn base_2_bytes(text: &str) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let number: u64 = text[..end].parse().ok()?;
+    let shift = match text[end..].trim() {
+        "" | "B" => 0,
+        "KB" | "KiB" | "K" => 10,
+        "MB" | "MiB" | "M" => 20,
+        "GB" | "GiB" | "G" => 30,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift)
+}
+
+fn follow(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
+    let follow = fields.boolean("follow_redirects", context).map(|(follow, _)| follow);
+    let no_follow = fields.boolean("no_follow_redirects", context).map(|(no, _)| !no);
+    if no_follow.or(follow) == Some(false) {
+        request.redirects = Some(0);
+    }
+}
+
+/// What every HTTP client of Prometheus can be told.
+pub(super) fn client(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
+    let what = fields.what().to_owned();
+    if let Some((auth, mark)) = fields.fields("basic_auth", context) {
+        basic_auth(auth, mark, &what, request, context);
+    }
+    if let Some((mut auth, mark)) = fields.fields("authorization", context) {
+        let scheme = auth.text("type", context).map_or("Bearer", |(scheme, _)| scheme);
+        let scheme = Text::literal(format!("{scheme} "));
+        if let Some((text, _)) = auth.text("credentials", context) {
+            let text = scheme.clone().with(&Text::literal(text));
+            request.header("Authorization", text, mark, &what, context);
+        }
+        if let Some((path, mark)) = auth.text("credentials_file", context)
+            && let Some(text) = file(path, mark, "credentials_file", auth.what(), context)
+        {
+            request.header("Authorization", scheme.with(&text), mark, &what, context);
+        }
+        auth.finish(context);
+    }
+    let bearer = Text::literal("Bearer ");
+    if let Some((token, mark)) = fields.text("bearer_token", context) {
+        let text = bearer.clone().with(&Text::literal(token));
+        request.header("Authorization", text, mark, &what, context);
+    }
+    if let Some((path, mark)) = fields.text("bearer_token_file", context)
+        && let Some(text) = file(path, mark, "bearer_token_file", &what, context)
+    {
+        request.header("Authorization", bearer.with(&text), mark, &what, context);
+    }
+    if let Some((url, mark)) = fields.text("proxy_url", context) {
+        request.proxy = Some(Text::literal(url));
+        crate::import::http::note_credentials(&Text::literal(url), mark, &what, context);
+    }
+    tls(fields, request, context);
+    fields.leave_out(
+        &[
+            ("oauth2", "no token is fetched; write the header `Authorization` with `${NAME}`"),
+            ("no_proxy", "a proxy is for every target of the module"),
+            ("proxy_from_environment", "the environment's proxies are not used; write `proxy`"),
+            ("proxy_connect_header", "nothing can be told to a proxy but its address"),
+            ("skip_resolve_phase_with_proxy", "names are left to the proxy anyway"),
+        ],
+        context,
+    );
+}
+
+fn basic_auth(
+    mut auth: Fields<'_>,
+    mark: Mark,
+    what: &str,
+    request: &mut Request,
+    context: &mut Context<'_>,
+) {
+    let user = auth.text("username", context).map_or("", |(user, _)| user);
+    let password = auth.text("password", context).map_or("", |(password, _)| password);
+    let from_files = ["username_file", "password_file", "username_ref", "password_ref"];
+    let mut in_files = false;
+    for key in from_files {
+        if let Some(pair) = auth.take(key) {
+            in_files = true;
+            context.note(
+                pair.mark,
+                format!(
+                    "`{key}` of {} is left out: write the header `Authorization = \"Basic ...\"` \
+                     with `${{file:PATH}}` for a file that holds user and password in base64",
+                    auth.what()
+                ),
+            );
+        }
+    }
+    if !in_files {
+        request.basic_auth(user, password, mark, what, context);
+    }
+    auth.finish(context);
+}
+
+/// `tls_config`.
+pub(super) fn tls(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
+    let Some((mut tls, _)) = fields.fields("tls_config", context) else { return };
+    let skip = tls.boolean("insecure_skip_verify", context).is_some_and(|(skip, _)| skip);
+    request.tls_insecure = skip;
+    if let Some((path, mark)) = tls.text("ca_file", context) {
+        let what = tls.what();
+        if skip {
+            let message = format!("`ca_file` of {what} is left out: no certificate is verified");
+            context.note(mark, message);
+        } else {
+            request.tls_ca = Some(Text::literal(path));
+        }
+    }
+    if let Some((name, _)) = tls.text("server_name", context) {
+        request.tls_server_name = Some(Text::literal(name));
+    }
+    let certificates = "no check shows a certificate of its own; a plugin's grant can attach one";
+    let versions = "TLS 1.2 and 1.3 are spoken";
+    tls.leave_out(
+        &[
+            ("cert_file", certificates),
+            ("key_file", certificates),
+            ("cert", certificates),
+            ("key", certificates),
+            ("ca", "write it to a file and name that in `tls-ca`"),
+            ("min_version", versions),
+            ("max_version", versions),
+        ],
+        context,
+    );
+    tls.finish(context);
+}
+
+/// `preferred_ip_protocol` and `ip_protocol_fallback`.
+pub(super) fn family(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
+    let preferred = fields.text("preferred_ip_protocol", context);
+    let fallback = fields.boolean("ip_protocol_fallback", context);
+    let what = fields.what();
+    if let Some((false, _)) = fallback {
+        let word = preferred.map_or("ip6", |(word, _)| word);
+        request.address_family = Some(if word == "ip4" { "ipv4" } else { "ipv6" });
+    } else if let Some((word, mark)) = preferred {
+        let word = shown(word);
+        context.note(
+            mark,
+            format!(
+                "`preferred_ip_protocol` of {what} is left out: `{word}` is only preferred there, \
+                 and any address is taken here (`address-family` makes it a must)"
+            ),
+        );
+    }
+}

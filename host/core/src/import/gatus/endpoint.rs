@@ -1,0 +1,428 @@
+//! One endpoint of Gatus as one check.
+
+use std::time::Duration;
+
+use super::alerts::{self, Defaults};
+use super::conditions::Conditions;
+use super::{text, what};
+use crate::import::context::{Context, Fields, shown};
+use crate::import::http::{Request, note_credentials, shown_url};
+use crate::import::names::{Names, put_title};
+use crate::import::timing::{self, Timing};
+use crate::import::write::{Block, Item, Text};
+use crate::import::yaml::{Mark, Node};
+
+/// Most labels of a check, and their longest.
+const MAX_LABELS: usize = 16;
+const MAX_LABEL: usize = 200;
+
+/// Schemes without a kind.
+const OTHER_SCHEMES: &[(&str, &str)] = &[
+    ("udp://", "there is no kind for UDP"),
+    ("sctp://", "there is no kind for SCTP"),
+    ("icmp://", "there is no kind for pings; the kind `tcp` on a port of the host says as much"),
+    ("starttls://", "no connection changes to TLS halfway; a plugin can do it"),
+    ("grpc://", "there is no kind for gRPC; a plugin can ask, or the kind `tcp` looks at the port"),
+    (
+        "grpcs://",
+        "there is no kind for gRPC; a plugin can ask, or the kind `tcp` looks at the port",
+    ),
+    ("ssh://", "there is no kind for SSH; the kind `tcp` with `expect = \"SSH-2.0-\"` comes near"),
+];
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Http,
+    Tcp,
+    Tls,
+    Websocket,
+}
+
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Tcp | Self::Tls => "tcp",
+            Self::Websocket => "websocket",
+        }
+    }
+}
+
+/// A check that was made of an endpoint.
+pub(super) struct Check {
+    pub(super) name: String,
+    pub(super) enabled: bool,
+    pub(super) block: Block,
+}
+
+/// The check, unless the endpoint is left out.
+pub(super) fn read(
+    node: &Node,
+    index: usize,
+    defaults: &Defaults,
+    names: &mut Names,
+    context: &mut Context<'_>,
+) -> Option<Check> {
+    let what = what(node, index);
+    let mut fields = Fields::of(node, &*what, context)?;
+    let Some((title, _)) = fields.text("name", context) else {
+        context.error(node.mark, format!("{what} has no `name`"));
+        return None;
+    };
+    let group = fields.text("group", context).map_or("", |(group, _)| group);
+    let Some((url, url_mark)) = fields.text("url", context) else {
+        context.error(node.mark, format!("{what} has no `url`"));
+        return None;
+    };
+    let (kind, address) = kind(&mut fields, url, url_mark, node.mark, context)?;
+    let mut request = Request::default();
+    match kind {
+        Kind::Http | Kind::Websocket => {
+            let url = text::text(url, url_mark, &what, context);
+            note_credentials(&url, url_mark, &what, context);
+            request.url = Some(url);
+        }
+        Kind::Tcp | Kind::Tls => {
+            request.target = Some(text::text(address, url_mark, &what, context));
+            request.tls = kind == Kind::Tls;
+        }
+    }
+    talk(&mut fields, kind, (title, group, url), &mut request, context);
+    let mut timing = Timing { interval: Duration::from_mins(1), ..Timing::default() };
+    if let Some((interval, mark)) = duration(&mut fields, "interval", context)
+        && interval > Duration::ZERO
+    {
+        (timing.interval, timing.interval_mark) = (interval, mark);
+    }
+    timing.timeout = Duration::from_secs(10).min(timing.interval);
+    client(&mut fields, kind, &mut request, &mut timing, context);
+    conditions(&mut fields, kind, &mut request, &mut timing, context);
+    alerts::read(&mut fields, defaults, &mut timing, context);
+    let enabled = fields.boolean("enabled", context);
+    if let Some((false, mark)) = enabled
+        && !group.is_empty()
+    {
+        let message = format!("{what} is off, and no member of its group while it is");
+        context.note(mark, message);
+    }
+    let enabled = enabled.is_none_or(|(enabled, _)| enabled);
+    let labels = labels(&mut fields, context);
+    fields.leave_out(
+        &[
+            (
+                "maintenance-windows",
+                "there are no windows; `maintenance = true` holds until it is taken out",
+            ),
+            ("ui", "there is nothing to set about pages (`detail` of an `[[endpoint]]` hides)"),
+            ("store", "no check hands what it read to another"),
+            ("always-run", "no check is a step of others"),
+            ("ssh", "the endpoint is not of SSH"),
+        ],
+        context,
+    );
+    fields.finish(context);
+
+    let wanted = if group.is_empty() { title.to_owned() } else { format!("{group}-{title}") };
+    let name = names.give(&wanted);
+    let mut block = Block::new("[[check]]");
+    block.put("name", name.as_str());
+    put_title(&mut block, &name, title);
+    block.put("kind", kind.word());
+    request.put(&mut block);
+    timing.put(&mut block, &what, context);
+    if !enabled {
+        block.put("enabled", false);
+    }
+    if !labels.is_empty() {
+        block.put("labels", Item::Table(labels));
+    }
+    Some(Check { name, enabled, block })
+}
+
+/// Which kind it is, and what comes behind the scheme.
+fn kind<'a>(
+    fields: &mut Fields<'_>,
+    url: &'a str,
+    url_mark: Mark,
+    mark: Mark,
+    context: &mut Context<'_>,
+) -> Option<(Kind, &'a str)> {
+    let what = fields.what().to_owned();
+    if fields.take("dns").is_some() {
+        let why = "there is no kind for DNS queries; a plugin can make them";
+        context.note(mark, format!("{what} with `dns` is left out: {why}"));
+        return None;
+    }
+    if let Some((scheme, why)) = OTHER_SCHEMES.iter().find(|(scheme, _)| url.starts_with(scheme)) {
+        context.note(mark, format!("{what} with `{scheme}` is left out: {why}"));
+        return None;
+    }
+    let schemes = [
+        ("http://", Kind::Http),
+        ("https://", Kind::Http),
+        ("tcp://", Kind::Tcp),
+        ("tls://", Kind::Tls),
+        ("ws://", Kind::Websocket),
+        ("wss://", Kind::Websocket),
+    ];
+    for (scheme, kind) in schemes {
+        if let Some(address) = url.strip_prefix(scheme) {
+            return Some((kind, address));
+        }
+    }
+    if text::varies(url) {
+        let message =
+            format!("the URL of {what} is taken for one of HTTP: it begins with a variable");
+        context.note(url_mark, message);
+        return Some((Kind::Http, url));
+    }
+    let message = format!(
+        "`url` of {what} is `{}` (expected for example `https://example.com/health`)",
+        shown_url(url)
+    );
+    context.error(url_mark, message);
+    None
+}
+
+/// A duration that may be a variable, which a duration of ours may be too, but not its sums.
+fn duration(
+    fields: &mut Fields<'_>,
+    key: &str,
+    context: &mut Context<'_>,
+) -> Option<(Duration, Mark)> {
+    let (written, mark) = fields.text(key, context)?;
+    if text::varies(written) {
+        let what = fields.what();
+        let message = format!(
+            "`{key}` of {what} is left out: it is the variable `{}` (write the duration)",
+            shown(written)
+        );
+        context.note(mark, message);
+        return None;
+    }
+    timing::take(fields, key, context)
+}
+
+/// Method, headers and body.
+fn talk(
+    fields: &mut Fields<'_>,
+    kind: Kind,
+    (name, group, url): (&str, &str, &str),
+    request: &mut Request,
+    context: &mut Context<'_>,
+) {
+    let what = fields.what().to_owned();
+    let graphql = fields.boolean("graphql", context).is_some_and(|(graphql, _)| graphql);
+    let headers = fields.fields("headers", context);
+    let method = fields.text("method", context);
+    let body = fields.text("body", context).filter(|(body, _)| !body.is_empty());
+    if matches!(kind, Kind::Http | Kind::Websocket)
+        && let Some((headers, _)) = headers
+    {
+        for pair in headers.all() {
+            let Some(written) = pair.node.text() else {
+                let kind = pair.node.kind();
+                let message = format!("a header of {what} is {kind} (expected a text)");
+                context.error(pair.node.mark, message);
+                continue;
+            };
+            let value = text::text(written, pair.node.mark, &what, context);
+            request.header(&pair.key, value, pair.mark, &what, context);
+        }
+    } else if let Some((_, mark)) = headers {
+        context.note(mark, format!("`headers` of {what} are left out: it is not of HTTP"));
+    }
+    if let Some((method, mark)) = method
+        && kind != Kind::Http
+    {
+        let message = format!("`method` of {what} is left out: `{}` is of HTTP", shown(method));
+        context.note(mark, message);
+    }
+    let method = method.map(|(method, _)| method);
+    if kind == Kind::Http {
+        // Ours sends a body with POST unless told otherwise, Gatus with GET.
+        let method = method.or(body.is_some().then_some("GET"));
+        request.method = method.map(|method| Text::literal(method.to_ascii_uppercase()));
+    }
+    let Some((body, mark)) = body else { return };
+    let body = body
+        .replace("[ENDPOINT_NAME]", name)
+        .replace("[ENDPOINT_GROUP]", group)
+        .replace("[ENDPOINT_URL]", url);
+    if body.contains("[LOCAL_ADDRESS]") || body.contains("[RANDOM_STRING_") {
+        context.note(
+            mark,
+            format!(
+                "`[LOCAL_ADDRESS]` and `[RANDOM_STRING_N]` in the body of {what} are sent as they \
+                 stand there: a body is the same in each run"
+            ),
+        );
+    }
+    let body = match graphql {
+        true => serde_json::json!({ "query": body }).to_string(),
+        false => body,
+    };
+    let body = text::text(&body, mark, &what, context);
+    match kind {
+        Kind::Http => {
+            let typed =
+                request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+            if graphql && !typed {
+                let json = Text::literal("application/json");
+                request.header("Content-Type", json, mark, &what, context);
+            }
+            request.body = Some(body);
+        }
+        Kind::Tcp | Kind::Tls | Kind::Websocket => request.send = Some(body),
+    }
+}
+
+/// `client`.
+fn client(
+    fields: &mut Fields<'_>,
+    kind: Kind,
+    request: &mut Request,
+    timing: &mut Timing,
+    context: &mut Context<'_>,
+) {
+    let Some((mut client, _)) = fields.fields("client", context) else { return };
+    let what = client.what().to_owned();
+    request.tls_insecure =
+        client.boolean("insecure", context).is_some_and(|(insecure, _)| insecure);
+    if let Some((true, mark)) = client.boolean("ignore-redirect", context) {
+        match kind {
+            Kind::Http => request.redirects = Some(0),
+            _ => context.note(mark, format!("`ignore-redirect` of {what} is left out: no HTTP")),
+        }
+    }
+    if let Some((timeout, mark)) = duration(&mut client, "timeout", context)
+        && timeout > Duration::ZERO
+    {
+        (timing.timeout, timing.timeout_mark) = (timeout, mark);
+    }
+    if let Some((url, mark)) = client.text("proxy-url", context) {
+        let proxy = text::text(url, mark, &what, context);
+        match kind {
+            Kind::Http => {
+                note_credentials(&proxy, mark, &what, context);
+                request.proxy = Some(proxy);
+            }
+            _ => context.note(mark, format!("`proxy-url` of {what} is left out: only HTTP has it")),
+        }
+    }
+    if let Some((true, mark)) = client.boolean("store-cookies", context) {
+        let why = "nothing is kept from run to run";
+        context.note(mark, format!("`store-cookies` of {what} is left out: {why}"));
+    }
+    client.leave_out(
+        &[
+            ("dns-resolver", "names are looked up as the system does"),
+            ("oauth2", "no token is fetched; write the header `Authorization` with `${NAME}`"),
+            ("identity-aware-proxy", "no token is fetched; write the header `Authorization`"),
+            ("tls", "no check shows a certificate of its own; a plugin's grant can attach one"),
+            ("network", "it is of pings"),
+            ("tunnel", "there are no tunnels"),
+        ],
+        context,
+    );
+    client.finish(context);
+}
+
+fn conditions(
+    fields: &mut Fields<'_>,
+    kind: Kind,
+    request: &mut Request,
+    timing: &mut Timing,
+    context: &mut Context<'_>,
+) {
+    let what = fields.what().to_owned();
+    let mut conditions = Conditions::default();
+    let listed = fields.texts("conditions", context);
+    let mark = listed.as_ref().map(|(_, mark)| *mark).unwrap_or_default();
+    if listed.as_ref().is_none_or(|(list, _)| list.is_empty()) {
+        context.error(
+            mark,
+            format!("{what} has no `conditions` (expected for example `[STATUS] == 200`)"),
+        );
+    }
+    for (condition, mark) in listed.map(|(list, _)| list).unwrap_or_default() {
+        conditions.add(condition, mark, &what, context);
+    }
+    if let Some((within, mark)) = conditions.within
+        && within < timing.timeout
+    {
+        if timing.timeout_mark != Mark::default() {
+            let message =
+                format!("`timeout` of {what} is left out: its response time must be shorter");
+            context.note(timing.timeout_mark, message);
+        }
+        (timing.timeout, timing.timeout_mark) = (within, mark);
+    }
+    if kind == Kind::Http {
+        request.expect_status = conditions.statuses();
+        if request.expect_status.is_empty() {
+            let mark = conditions.status_mark.unwrap_or_default();
+            context.error(mark, format!("no status meets all conditions of {what}"));
+        }
+        request.expect_body = conditions.contains;
+        request.expect_body_matches = conditions.matches;
+        request.certificate_days = conditions.certificate_days;
+        return;
+    }
+    if let Some(mark) = conditions.status_mark {
+        context.note(mark, format!("the condition on the status of {what} is left out: no HTTP"));
+    }
+    let more = conditions.contains.len() > 1 || !conditions.matches.is_empty();
+    request.expect = conditions.contains.into_iter().next();
+    if more {
+        let message = format!(
+            "conditions on the body of {what} are left out but for one: the kind `{}` waits for \
+             one text",
+            kind.word()
+        );
+        context.note(mark, message);
+    }
+    if conditions.certificate_days.is_some() {
+        let message =
+            format!("the condition on the certificate of {what} is left out: only HTTPS has it");
+        context.note(mark, message);
+    }
+}
+
+/// `extra-labels`.
+fn labels(fields: &mut Fields<'_>, context: &mut Context<'_>) -> Vec<(String, Item)> {
+    let Some((labels, mark)) = fields.fields("extra-labels", context) else { return Vec::new() };
+    let what = labels.what().to_owned();
+    let mut carried = Vec::new();
+    let mut too_many = false;
+    for pair in labels.all() {
+        let value = pair.node.text().map(|written| text::text(written, pair.mark, &what, context));
+        match value {
+            Some(value) if carried.len() < MAX_LABELS => {
+                let fits =
+                    |text: &str| text.len() <= MAX_LABEL && !text.chars().any(char::is_control);
+                if fits(&pair.key) && fits(value.as_str()) {
+                    carried.push((pair.key.clone(), Item::from(value)));
+                } else {
+                    let message = format!(
+                        "a label in {what} is left out: it has more than 200 bytes or a line break"
+                    );
+                    context.note(pair.mark, message);
+                }
+            }
+            Some(_) => too_many = true,
+            None => {
+                let kind = pair.node.kind();
+                context.error(
+                    pair.node.mark,
+                    format!("a label in {what} is {kind} (expected a text)"),
+                );
+            }
+        }
+    }
+    if too_many {
+        context
+            .note(mark, format!("{what} holds more than {MAX_LABELS} labels, the most there are"));
+    }
+    carried
+}

@@ -1,0 +1,108 @@
+//! Endpoints of Gatus.
+
+use super::*;
+use crate::import::testing::{check_no_key_is_lost, file, made, refused, show};
+
+const DOCUMENTED: &str = include_str!("documented.yml");
+
+#[test]
+fn every_documented_key_is_carried_over_or_noted() {
+    insta::assert_snapshot!(show(&made(&Gatus, "config/config.yaml", DOCUMENTED)));
+}
+
+#[test]
+fn no_key_is_lost_in_silence() {
+    let file = file("config.yaml", DOCUMENTED);
+    // The alert is off, so that what it waits for does not count.
+    let matters = |keys: &[String]| {
+        let name = keys.join(".");
+        !name.starts_with("endpoints.0.alerts.1.") || name.ends_with("enabled")
+    };
+    check_no_key_is_lost(&file, matters, |documents| import(documents, &file));
+}
+
+/// The checks that one endpoint with these conditions comes to, without its first lines.
+#[track_caller]
+fn conditions(list: &str) -> String {
+    let text = format!("endpoints:\n  - name: a\n    url: https://a/\n    conditions: {list}\n");
+    let imported = made(&Gatus, "c.yaml", &text);
+    let (_, keys) = imported.toml.split_once("url = \"https://a/\"\n").expect("a check");
+    let (keys, _) = keys.split_once("interval").expect("its timing");
+    keys.to_owned()
+}
+
+#[test]
+fn conditions_on_the_status_are_one_set_of_codes() {
+    let cases = [
+        (r#"["[STATUS] == 200"]"#, "expect-status = 200\n"),
+        (r#"["[STATUS] < 300"]"#, "expect-status = \"100-299\"\n"),
+        (
+            r#"["[STATUS] >= 200", "[STATUS] <= 399", "[STATUS] != 301"]"#,
+            "expect-status = [\"200-300\", \"302-399\"]\n",
+        ),
+        (r#"["[STATUS] == any(200, 429)"]"#, "expect-status = [200, 429]\n"),
+        (r#"["[STATUS] == pat(2*)"]"#, "expect-status = \"200-299\"\n"),
+        (r#"["[STATUS] == pat(20?)"]"#, "expect-status = \"200-209\"\n"),
+        (r#"["[CONNECTED] == true"]"#, "expect-status = \"100-999\"\n"),
+        (r#"["400 > [STATUS]"]"#, "expect-status = \"100-399\"\n"),
+    ];
+    for (list, expected) in cases {
+        assert_eq!(conditions(list), expected, "{list}");
+    }
+}
+
+#[test]
+fn variables_stay_references_and_dollars_stay_dollars() {
+    let text = "endpoints:\n  - name: a\n    url: \"https://${HOST}/$$x\"\n    headers: {A: \"$B-$$C $${D}\", E: '$F\"'}\n    conditions: [\"[STATUS] == 200\"]\n";
+    let toml = made(&Gatus, "c.yaml", text).toml;
+    assert!(toml.contains("url = \"https://${HOST}/$x\"\n"), "{toml}");
+    assert!(toml.contains("headers = { A = \"${B}-$C $${D}\", E = '${F}\"' }\n"), "{toml}");
+}
+
+#[test]
+fn a_file_of_a_folder_may_have_no_endpoints() {
+    for text in ["metrics: true", "alerting: {slack: {webhook-url: a}}", "suites: []"] {
+        let imported = made(&Gatus, "global.yaml", text);
+        assert!(imported.notes[0].message.starts_with("there are no `endpoints`"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_configuration_of_gatus_is_refused() {
+    let cases = [
+        ("", "the file is empty"),
+        ("a: 1", "there are no `endpoints`"),
+        ("endpoints: {}", "`endpoints` of the file is a map (expected a list)"),
+        ("endpoints: [1]", "c.yaml:1:13: error: endpoint 1 is a text (expected a map)"),
+        ("endpoints: [{name: a}]", "endpoint `a` has no `url`"),
+        ("endpoints: [{url: a}]", "endpoint 1 has no `name`"),
+        ("endpoints: [{name: a, url: b, conditions: [c]}]", "`url` of endpoint `a` is `b`"),
+        ("endpoints: [{name: a, url: http://b}]", "endpoint `a` has no `conditions`"),
+        (
+            "endpoints: [{name: a, url: http://b, conditions: [c]}]",
+            "`c` of endpoint `a` is no condition",
+        ),
+        (
+            "endpoints: [{name: a, url: http://b, conditions: ['[STATUS] > 999']}]",
+            "no status meets all conditions of endpoint `a`",
+        ),
+        (
+            "endpoints: [{name: a, url: http://b, interval: 1x, conditions: ['[STATUS] > 9']}]",
+            "`interval` of endpoint `a` is `1x` (expected a duration",
+        ),
+    ];
+    for (text, says) in cases {
+        let problems = refused(&Gatus, "c.yaml", text);
+        assert!(problems.contains(says), "{text}: `{says}` is not in:\n{problems}");
+    }
+}
+
+#[test]
+fn endpoints_of_one_name_become_checks_of_several() {
+    let endpoint = "{name: A b, url: 'http://a', conditions: ['[STATUS] == 200']}";
+    let text = format!("endpoints: [{}]", [endpoint; 3].join(", "));
+    let toml = made(&Gatus, "c.yaml", &text).toml;
+    for name in ["a-b", "a-b-2", "a-b-3"] {
+        assert!(toml.contains(&format!("name = \"{name}\"\n")), "{toml}");
+    }
+}
