@@ -172,9 +172,14 @@ fn check(sources: Sources, tools: &Tools) -> Result<First, Vec<Problem>> {
     let mut builtin = Builtin::new(tools);
     let lookup = SystemLookup { base: tools.base.clone() };
     let (config, problems) = config::load(&sources, &lookup, &mut builtin);
-    match config {
-        Some(config) => Ok(First { registry: Registry::new(config, builtin), problems, sources }),
-        None => Err(problems),
+    let config = config.ok_or_else(|| problems.clone())?;
+    let mut unknown = Problems::default();
+    crate::server::unknown_routes(&config.listeners, &mut unknown);
+    let unknown = unknown.sorted();
+    if unknown.is_empty() {
+        Ok(First { registry: Registry::new(config, builtin), problems, sources })
+    } else {
+        Err(problems.into_iter().chain(unknown).collect())
     }
 }
 

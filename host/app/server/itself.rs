@@ -94,27 +94,3 @@ fn report(app: &App, asked: &Asked<'_>, looks: Vec<Look>) -> Answer {
     }
     Answer::text(200, "ok")
 }
-
-/// Where to look.
-pub(super) fn index(_app: &App, _asked: &Asked<'_>) -> Answer {
-    let mut text = format!("wellcheck {}\n\n", env!("CARGO_PKG_VERSION"));
-    let formats: Vec<&str> =
-        wellcheck_core::format::FORMATS.iter().map(|format| format.name()).collect();
-    let rows = [
-        ("/health", "the health of everything".to_owned()),
-        ("/health?format=text", format!("the same in another format: {}", formats.join(", "))),
-        ("/health/NAME", "the health of one check".to_owned()),
-        ("/health/status", "the health of everything as Genesis has it".to_owned()),
-        (
-            "/api/v1/checks",
-            "every check as JSON; /api/v1/checks/NAME for one with its log".to_owned(),
-        ),
-        ("/api/v1/status", "configuration, plugins and their problems".to_owned()),
-        ("/livez, /readyz, /startupz", "wellcheck itself; ?verbose says more".to_owned()),
-        ("POST /-/reload", "read the configuration again; needs a token".to_owned()),
-    ];
-    for (path, what) in rows {
-        let _ = writeln!(text, "{path:28}{what}");
-    }
-    Answer::text(200, text)
-}
