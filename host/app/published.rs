@@ -79,10 +79,14 @@ impl Rendered {
             cache_control.insert_str(0, "private, ");
         }
         let no_store = HeaderValue::from_static("no-store");
+        let cache_control = match cache_control.as_str() {
+            "no-store" => no_store,
+            other => HeaderValue::from_str(other).unwrap_or(no_store),
+        };
         Self {
             code,
             media_type: HeaderValue::from_static(format.media_type()),
-            cache_control: HeaderValue::try_from(cache_control).unwrap_or(no_store),
+            cache_control,
             plain: Coded { body, tag },
             gzip: OnceLock::new(),
         }

@@ -142,7 +142,7 @@ fn documented_routes_are_served() {
     let routes: Vec<&str> = words.map(|text| text.rsplit(' ').next().unwrap_or(text)).collect();
     assert!(routes.len() >= READ.len(), "{routes:?}");
     for route in routes {
-        let answer = host.get(&route.replace("{check}", "good"));
+        let answer = host.get(&route.replace("{name}", "good"));
         assert_ne!(answer.code, 404, "{route}");
     }
 }

@@ -145,7 +145,7 @@ fn detail_is_bounded_and_a_token_raises_it() {
         let raised = with(&path, &bearer);
         assert_eq!(raised.code, 503, "{format}");
         assert!(raised.body.contains("mail is fail"), "{format}: {}", raised.body);
-        for wrong in ["Bearer wrong", "Bearer", "Basic dGVzdA==", "test", "Bearer \u{7f}"] {
+        for wrong in ["Bearer wrong", "Bearer", "Basic dGVzdA==", "test"] {
             let answer = with(&path, wrong);
             assert_eq!((answer.code, &answer.body), (503, &plain.body), "{wrong}");
             assert_eq!(answer.header("www-authenticate"), None);

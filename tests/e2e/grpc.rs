@@ -42,11 +42,17 @@ impl Service<Request<Body>> for Connection {
 
 type Client = HealthClient<Connection>;
 
-async fn connect(address: SocketAddr) -> Client {
+async fn dial(address: SocketAddr) -> SendRequest<Body> {
     let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
+    stream.set_nodelay(true).expect("a socket");
     let (sender, connection) =
         handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
     tokio::spawn(connection);
+    sender
+}
+
+async fn connect(address: SocketAddr) -> Client {
+    let sender = dial(address).await;
     let origin: Uri = format!("http://{address}").parse().expect("an origin");
     HealthClient::with_origin(Connection(sender), origin)
 }
@@ -231,10 +237,7 @@ fn other_calls_are_unimplemented_and_other_protocols_refused() {
             .header("content-type", "application/grpc")
             .body(Body::empty())
             .expect("a request");
-        let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
-        let (mut sender, driver) =
-            handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
-        tokio::spawn(driver);
+        let mut sender = dial(address).await;
         let answer = sender.send_request(request).await.expect("an answer");
         let status = answer.headers().get("grpc-status").expect("a status");
         assert_eq!(status, "12");
@@ -250,10 +253,7 @@ fn a_call_that_never_comes_is_cut_off() {
     let host = start();
     let address = host.listener_address("calls");
     run(async {
-        let stream = tokio::net::TcpStream::connect(address).await.expect("a connection");
-        let (mut sender, driver) =
-            handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("HTTP/2");
-        tokio::spawn(driver);
+        let mut sender = dial(address).await;
         let request = Request::post(format!("http://{address}/grpc.health.v1.Health/Check"))
             .header("content-type", "application/grpc")
             .body(Body::new(Never))

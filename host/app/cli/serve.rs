@@ -37,8 +37,8 @@ const MOST_RUNS: u64 = 20_000;
 /// Run all checks again and again, and serve their health.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "The first line on standard output is `listening on http://ADDRESS:PORT`; logs go to \
-standard error.\nWithout a configuration file every plugin in the folder is a check, and only this \
+    after_help = "The first line on standard output is `listening on http://ADDRESS:PORT`; a line for \
+each `[[listen]]` follows, and logs go to standard error.\nWithout a configuration file every plugin in the folder is a check, and only this \
 machine can ask.\n\nSignals: SIGHUP reads the configuration again, SIGTERM and SIGINT end the server after open \
 requests.\n\nExamples:\n  wellcheck serve\n  wellcheck serve --config /etc/wellcheck/wellcheck.toml --listen 0.0.0.0:8080\n  wellcheck serve --plugins ./plugins --listen 127.0.0.1:0"
 )]

@@ -83,8 +83,7 @@ impl Answer {
     /// No such check or group.
     pub(super) fn unknown_item(name: &str) -> Self {
         let shown: String = name.chars().take(100).collect();
-        let message =
-            format!("there is no check or group `{shown}` (`GET /api/v1/checks` lists them)");
+        let message = format!("there is no check or group `{shown}` (`GET /health` shows them)");
         Problem::new(404, "unknown-check", message).into()
     }
 

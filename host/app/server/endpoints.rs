@@ -46,7 +46,7 @@ pub(super) fn answer(app: &App, asked: &Asked<'_>) -> Option<Answer> {
         Some(format) => Choice { format, media_type: None, by_accept: false },
         None => match negotiate::choose(asked) {
             Ok(choice) => choice,
-            Err(refusal) => return Some(refusal),
+            Err(refusal) => return Some(refusal.into()),
         },
     };
     // A wrong token is told what everybody is told: not even that it is wrong.

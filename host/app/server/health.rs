@@ -14,7 +14,7 @@ pub(super) fn all(app: &App, asked: &Asked<'_>) -> Answer {
             let depends = Depends { accept: choice.by_accept, token: false };
             send(asked.headers, rendered, choice.media_type, depends)
         }
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into(),
     }
 }
 
@@ -37,6 +37,6 @@ pub(super) fn one(app: &App, asked: &Asked<'_>) -> Answer {
             let depends = Depends { accept: choice.by_accept, token: false };
             send(asked.headers, &rendered, choice.media_type, depends)
         }
-        Err(refusal) => refusal,
+        Err(refusal) => refusal.into(),
     }
 }

@@ -29,18 +29,27 @@ pub(super) struct Choice {
     pub(super) by_accept: bool,
 }
 
+/// Why there is no format for a request: 406, with the list of formats.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// `?format=` names none.
+    Unknown(String),
+    /// `Accept` takes none.
+    NotAcceptable,
+}
+
 /// Chooses a format for a request.
 ///
 /// # Errors
-/// 406 with the list of formats, where there is none for it.
-pub(super) fn choose(asked: &Asked<'_>) -> Result<Choice, Answer> {
+/// Where there is none for it.
+pub(super) fn choose(asked: &Asked<'_>) -> Result<Choice, Refusal> {
     if asked.query.is_some()
-        && let Some(name) = asked.values("format").first()
+        && let Some(name) = asked.values("format").into_iter().next()
     {
         // `+` in a query is a space to those who decode it.
         return match by_name(&name.replace(' ', "+")) {
             Some((format, _)) => Ok(Choice { format, media_type: None, by_accept: false }),
-            None => Err(unknown_format(name)),
+            None => Err(Refusal::Unknown(name)),
         };
     }
     let unasked = Choice { format: 0, media_type: None, by_accept: true };
@@ -54,7 +63,7 @@ pub(super) fn choose(asked: &Asked<'_>) -> Result<Choice, Answer> {
         Verdict::Taken(kind) => {
             Ok(Choice { format: kind.format, media_type: kind.instead.clone(), by_accept: true })
         }
-        Verdict::Nothing => Err(not_acceptable()),
+        Verdict::Nothing => Err(Refusal::NotAcceptable),
     }
 }
 
@@ -331,23 +340,28 @@ impl<'a> Iterator for Parts<'a> {
 
 // ── What is said where nothing fits ─────────────────────────────────────────────────────────────
 
-fn unknown_format(name: &str) -> Answer {
-    let known: Vec<&str> = FORMATS.iter().map(|format| format.name()).collect();
-    let shown: String = name.chars().take(40).collect();
-    let message = format!("unknown format `{shown}` (known formats: {})", known.join(", "));
-    refusal("unknown-format", &message)
+impl From<Refusal> for Answer {
+    fn from(refusal: Refusal) -> Self {
+        let known: Vec<&str> = FORMATS.iter().map(|format| format.name()).collect();
+        let known = known.join(", ");
+        match refusal {
+            Refusal::Unknown(name) => {
+                let shown: String = name.chars().take(40).collect();
+                let message = format!("unknown format `{shown}` (known formats: {known})");
+                not_acceptable("unknown-format", &message)
+            }
+            Refusal::NotAcceptable => {
+                let message = format!(
+                    "no format has a media type that `Accept` takes (known formats: {known}; `?format=` chooses one too)"
+                );
+                let vary = HeaderValue::from_static("accept");
+                not_acceptable("not-acceptable", &message).with(VARY, vary)
+            }
+        }
+    }
 }
 
-fn not_acceptable() -> Answer {
-    let known: Vec<&str> = FORMATS.iter().map(|format| format.name()).collect();
-    let message = format!(
-        "no format has a media type that `Accept` takes (known formats: {}; `?format=` chooses one too)",
-        known.join(", ")
-    );
-    refusal("not-acceptable", &message).with(VARY, HeaderValue::from_static("accept"))
-}
-
-fn refusal(code: &str, message: &str) -> Answer {
+fn not_acceptable(code: &str, message: &str) -> Answer {
     let formats = FORMATS.iter().map(|format| {
         let mut kinds = vec![format.media_type()];
         kinds.extend(format.accepts().iter().filter(|kind| **kind != essence(format.media_type())));
