@@ -193,12 +193,15 @@ fn check(sources: Sources, tools: &Tools) -> Result<First, Vec<Problem>> {
     let mut builtin = Builtin::new(tools);
     let lookup = SystemLookup { base: tools.base.clone() };
     let (config, problems) = config::load(&sources, &lookup, &mut builtin);
-    match config {
-        Some(config) => {
-            let registry = Registry::new(config, builtin);
-            Ok(First { registry, problems, sources, imported: Fingerprints::new() })
-        }
-        None => Err(problems),
+    let config = config.ok_or_else(|| problems.clone())?;
+    let mut unknown = Problems::default();
+    crate::server::unknown_routes(&config.listeners, &mut unknown);
+    let unknown = unknown.sorted();
+    if unknown.is_empty() {
+        let registry = Registry::new(config, builtin);
+        Ok(First { registry, problems, sources, imported: Fingerprints::new() })
+    } else {
+        Err(problems.into_iter().chain(unknown).collect())
     }
 }
 

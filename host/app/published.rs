@@ -1,27 +1,144 @@
 //! The snapshot that everybody reads, with the bodies made from it.
 //!
 //! Replaced as a whole by the scheduler; readers never wait for it or for each other. A body is
-//! encoded when it is first asked for, once per snapshot, and shared by every connection.
+//! encoded, hashed and compressed when it is first asked for, once per snapshot, and shared by every
+//! connection. Who waits for changes is told once per snapshot.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use aws_lc_rs::digest;
 use bytes::Bytes;
-use wellcheck_core::format::{FORMATS, Selection};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::HeaderValue;
+use tokio::sync::watch;
+use wellcheck_core::endpoint::{Codes, EndpointSpec};
+use wellcheck_core::format::{FORMATS, Options, Selection};
 use wellcheck_core::outcome::Outcome;
-use wellcheck_core::snapshot::Snapshot;
+use wellcheck_core::snapshot::{Item, Snapshot};
+use wellcheck_core::status::Status;
+use wellcheck_core::time::WallTime;
 use wellcheck_wasm::{Standing, Standings};
 
 use crate::clock::Clock;
 
-/// A rendered answer.
-#[derive(Debug, Clone)]
+/// Shorter bodies are not compressed: they fit into one packet anyway.
+const MIN_COMPRESSED: usize = 1024;
+
+/// Longer bodies are not compressed either: that would keep a thread of the server busy for long.
+const MAX_COMPRESSED: usize = 8 * 1024 * 1024;
+
+/// Answers about one check or group that are kept for each snapshot, at most; further ones are made
+/// anew each time.
+const MAX_KEPT: usize = 1024;
+
+/// A rendered answer, ready to be sent any number of times.
+#[derive(Debug)]
 pub(crate) struct Rendered {
     /// HTTP status code.
     pub(crate) code: u16,
-    /// The body.
+    /// The format's own media type.
+    pub(crate) media_type: HeaderValue,
+    /// How long others may keep it.
+    pub(crate) cache_control: HeaderValue,
+    /// The body as it is.
+    pub(crate) plain: Coded,
+    gzip: OnceLock<Option<Coded>>,
+}
+
+/// A body in one content coding.
+#[derive(Debug)]
+pub(crate) struct Coded {
+    /// The bytes.
     pub(crate) body: Bytes,
+    /// Changes whenever the body, its media type or its code does. Answers that are no success have
+    /// none: a condition must not turn a 503 into a 304.
+    pub(crate) tag: Option<HeaderValue>,
+}
+
+/// Who may keep an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    Everybody,
+    /// Whoever came with a token.
+    Trusted,
+}
+
+impl Rendered {
+    fn new(format: usize, selection: &Selection<'_>, codes: &Codes, audience: Audience) -> Self {
+        let (number, format) = (format, FORMATS[format]);
+        let code = codes.get(selection.status()).unwrap_or_else(|| format.code(selection));
+        let body = Bytes::from(format.render(selection));
+        let tag = (200..300).contains(&code).then(|| tag(number, code, &body)).flatten();
+        let mut cache_control = format.cache_control(selection);
+        if audience == Audience::Trusted && cache_control != "no-store" {
+            cache_control.insert_str(0, "private, ");
+        }
+        let no_store = HeaderValue::from_static("no-store");
+        let cache_control = match cache_control.as_str() {
+            "no-store" => no_store,
+            other => HeaderValue::from_str(other).unwrap_or(no_store),
+        };
+        Self {
+            code,
+            media_type: HeaderValue::from_static(format.media_type()),
+            cache_control,
+            plain: Coded { body, tag },
+            gzip: OnceLock::new(),
+        }
+    }
+
+    /// The body compressed, if it is worth that.
+    pub(crate) fn gzip(&self) -> Option<&Coded> {
+        self.gzip.get_or_init(|| self.compress()).as_ref()
+    }
+
+    fn compress(&self) -> Option<Coded> {
+        let body = &self.plain.body;
+        if !(MIN_COMPRESSED..=MAX_COMPRESSED).contains(&body.len()) {
+            return None;
+        }
+        // Speed matters more than the last percent: the body lives for one snapshot.
+        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+        encoder.write_all(body).ok()?;
+        let compressed = Bytes::from(encoder.finish().ok()?);
+        // Each coding has a tag of its own.
+        let coded = |tag: &HeaderValue| {
+            let inner = tag.as_bytes().strip_suffix(b"\"")?;
+            HeaderValue::from_bytes(&[inner, b"-gzip\""].concat()).ok()
+        };
+        let tag = self.plain.tag.as_ref().and_then(coded);
+        (compressed.len() < body.len()).then_some(Coded { body: compressed, tag })
+    }
+}
+
+/// A strong entity tag.
+fn tag(format: usize, code: u16, body: &[u8]) -> Option<HeaderValue> {
+    // Two formats may say the same in the same words under another media type.
+    let hash = digest::digest(&digest::SHA256, body);
+    let hex: String = hash.as_ref().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    HeaderValue::try_from(format!("\"{hex}-{format}-{code}\"")).ok()
+}
+
+/// An answer in each format: encoded when it is first asked for.
+#[derive(Debug)]
+struct Formats(Box<[OnceLock<Rendered>]>);
+
+impl Default for Formats {
+    fn default() -> Self {
+        Self(FORMATS.iter().map(|_| OnceLock::new()).collect())
+    }
+}
+
+/// The answers of one `[[endpoint]]`: for everybody, and for whoever comes with a token.
+#[derive(Debug, Default)]
+struct OfEndpoint {
+    everybody: OnceLock<Formats>,
+    trusted: OnceLock<Formats>,
 }
 
 /// One snapshot and the bodies made from it so far.
@@ -29,23 +146,92 @@ pub(crate) struct Rendered {
 pub(crate) struct Published {
     /// The picture.
     pub(crate) snapshot: Snapshot,
-    /// The aggregate in each format, in the order of [`FORMATS`].
-    aggregate: Vec<OnceLock<Rendered>>,
+    status: OnceLock<Status>,
+    /// Everything.
+    aggregate: Formats,
+    /// In the order of the configuration.
+    endpoints: Box<[OfEndpoint]>,
+    paths: Arc<Paths>,
+    /// Checks and groups by themselves, by name and format.
+    items: Mutex<HashMap<(String, usize), Arc<Rendered>>>,
     list: OnceLock<Bytes>,
 }
 
 impl Published {
-    fn new(snapshot: Snapshot) -> Self {
-        let aggregate = FORMATS.iter().map(|_| OnceLock::new()).collect();
-        Self { snapshot, aggregate, list: OnceLock::new() }
+    fn new(snapshot: Snapshot, before: Option<&Self>) -> Self {
+        let specs = &snapshot.setup.endpoints;
+        let paths = match before {
+            Some(before) if Arc::ptr_eq(&before.snapshot.setup.endpoints, specs) => {
+                Arc::clone(&before.paths)
+            }
+            _ => Arc::new(Paths::of(specs)),
+        };
+        Self {
+            status: OnceLock::new(),
+            aggregate: Formats::default(),
+            endpoints: specs.iter().map(|_| OfEndpoint::default()).collect(),
+            paths,
+            items: Mutex::default(),
+            list: OnceLock::new(),
+            snapshot,
+        }
     }
 
-    /// The aggregate in the format at this place of [`FORMATS`].
+    /// The state of everything.
+    pub(crate) fn status(&self) -> Status {
+        *self.status.get_or_init(|| Selection::all(&self.snapshot).status())
+    }
+
+    /// Everything, in the format at this place of [`FORMATS`].
     pub(crate) fn aggregate(&self, format: usize) -> &Rendered {
-        self.aggregate[format].get_or_init(|| {
+        self.aggregate.0[format].get_or_init(|| {
             let selection = Selection::all(&self.snapshot);
-            let format = FORMATS[format];
-            Rendered { code: format.code(&selection), body: format.render(&selection).into() }
+            Rendered::new(format, &selection, &Codes::default(), Audience::Everybody)
+        })
+    }
+
+    /// One check or group.
+    pub(crate) fn item(&self, item: Item<'_>, format: usize) -> Arc<Rendered> {
+        let key = (item.name().to_owned(), format);
+        let kept = || self.items.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rendered) = kept().get(&key) {
+            return Arc::clone(rendered);
+        }
+        // Outside of the lock, so that nobody waits for another body than their own.
+        let selection = Selection::item(&self.snapshot, item);
+        let codes = Codes::default();
+        let rendered = Arc::new(Rendered::new(format, &selection, &codes, Audience::Everybody));
+        let mut kept = kept();
+        if kept.len() < MAX_KEPT {
+            kept.insert(key, Arc::clone(&rendered));
+        }
+        rendered
+    }
+
+    /// The endpoint that a listener serves under a path: its number and what is configured.
+    pub(crate) fn endpoint(&self, path: &str, listener: &str) -> Option<(usize, &EndpointSpec)> {
+        let specs = &self.snapshot.setup.endpoints;
+        let served = |index: &&usize| {
+            let listed = specs.get(**index).and_then(|spec| spec.listener.as_deref());
+            listed.is_none_or(|name| name == listener)
+        };
+        let index = *self.paths.0.get(path)?.iter().find(served)?;
+        Some((index, specs.get(index)?))
+    }
+
+    /// The answer of the endpoint of that number.
+    pub(crate) fn of_endpoint(&self, index: usize, format: usize, trusted: bool) -> &Rendered {
+        let spec = &self.snapshot.setup.endpoints[index];
+        let of = &self.endpoints[index];
+        let (slot, detail, audience) = if trusted {
+            (&of.trusted, spec.detail.max(spec.detail_with_token), Audience::Trusted)
+        } else {
+            (&of.everybody, spec.detail, Audience::Everybody)
+        };
+        slot.get_or_init(Formats::default).0[format].get_or_init(|| {
+            let options = Options { detail, standby_is_healthy: spec.standby_is_healthy };
+            let selection = Selection::pick(&self.snapshot, &spec.pick).told(options);
+            Rendered::new(format, &selection, &spec.codes, audience)
         })
     }
 
@@ -55,24 +241,62 @@ impl Published {
     }
 }
 
-/// Where the present snapshot is found.
+/// The numbers of the endpoints under each path: one, or one for each listener.
+#[derive(Debug, Default)]
+struct Paths(HashMap<String, Vec<usize>>);
+
+impl Paths {
+    fn of(specs: &[EndpointSpec]) -> Self {
+        let mut paths: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, spec) in specs.iter().enumerate() {
+            paths.entry(spec.path.clone()).or_default().push(index);
+        }
+        Self(paths)
+    }
+}
+
+/// Where the present snapshot is found; cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Shared(Arc<ArcSwap<Published>>);
+pub(crate) struct Shared(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    present: ArcSwap<Published>,
+    changed: watch::Sender<()>,
+}
 
 impl Shared {
     /// An empty picture, until the scheduler publishes the first.
     pub(crate) fn new() -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(Published::new(Snapshot::default()))))
+        let present = ArcSwap::from_pointee(Published::new(Snapshot::default(), None));
+        Self(Arc::new(Inner { present, changed: watch::Sender::new(()) }))
     }
 
     /// Replaces the picture.
     pub(crate) fn publish(&self, snapshot: Snapshot) {
-        self.0.store(Arc::new(Published::new(snapshot)));
+        let published = Published::new(snapshot, Some(&self.load()));
+        self.0.present.store(Arc::new(published));
+        self.0.changed.send_replace(());
     }
 
     /// The present picture.
     pub(crate) fn load(&self) -> arc_swap::Guard<Arc<Published>> {
-        self.0.load()
+        self.0.present.load()
+    }
+
+    /// Is told of every picture from now on; of several in a row, of the last.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.0.changed.subscribe()
+    }
+
+    /// Waits for the first picture that is made from a configuration.
+    pub(crate) async fn first(&self) {
+        let mut changes = self.changes();
+        while self.load().snapshot.setup.configuration.read == WallTime::default() {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 }
 

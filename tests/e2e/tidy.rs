@@ -85,6 +85,13 @@ fn one_module_names_the_server_of_hyper() {
 }
 
 #[test]
+fn one_module_names_tonic() {
+    for word in [" tonic::", "tonic_health::"] {
+        assert_eq!(strangers(word, "host/app/server/grpc.rs"), Vec::<String>::new());
+    }
+}
+
+#[test]
 fn one_module_reads_the_wall_clock_and_only_the_command_line_names_anyhow() {
     let allowed = ["host/app/cli/", "host/app/checks/mod.rs"];
     let found: Vec<String> = strangers("anyhow", "host/app/cli/")

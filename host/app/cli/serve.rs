@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Args as ClapArgs;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use wellcheck_core::endpoint::{ListenSpec, Protocol};
 use wellcheck_core::units::count;
 
 use super::exit::{Ended, Exit, Failure, OrExit};
@@ -20,11 +21,14 @@ use crate::modules::Modules;
 use crate::plugins::Plugins;
 use crate::published::{Shared, SharedStandings};
 use crate::scheduler::Scheduler;
-use crate::server::{App, Draining, Listener};
+use crate::server::{self, App, Draining, Listener};
 use crate::share::Asker;
 
 /// File descriptors that runs leave for connections, files and the rest.
 const RESERVED_FILES: u64 = 512;
+
+/// How long the first picture may take before requests are answered without it.
+const FIRST: Duration = Duration::from_secs(10);
 
 /// How long the store gets to write what is pending when the server ends.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -35,8 +39,8 @@ const MOST_RUNS: u64 = 20_000;
 /// Run all checks again and again, and serve their health.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "The first line on standard output is `listening on http://ADDRESS:PORT`; logs go to \
-standard error.\nWithout a configuration file every plugin in the folder is a check, and only this \
+    after_help = "The first line on standard output is `listening on http://ADDRESS:PORT`; a line for \
+each `[[listen]]` follows, and logs go to standard error.\nWithout a configuration file every plugin in the folder is a check, and only this \
 machine can ask.\n\nSignals: SIGHUP reads the configuration again, SIGTERM and SIGINT end the server after open \
 requests.\n\nExamples:\n  wellcheck serve\n  wellcheck serve --config /etc/wellcheck/wellcheck.toml --listen 0.0.0.0:8080\n  wellcheck serve --plugins ./plugins --listen 127.0.0.1:0\n  wellcheck serve --job job.json --host web=10.0.0.7"
 )]
@@ -72,17 +76,18 @@ pub(super) fn run(args: Args) -> Ended {
     let server = first.registry.config.server.clone();
     let listen = args.listen.unwrap_or(server.listen);
     let config = &first.registry.config;
+    let further = config.listeners.clone();
     let cache = setup::cache(args.places.cache, config, &places);
     let sandbox = setup::sandbox(cache, &config.plugins)?;
     let load = config.plugins.load.clone();
     let store = setup::store(config, &places);
     let runtime = setup::runtime()?;
     runtime.block_on(async {
-        let listener = Listener::bind(listen, server.max_connections)
-            .await
-            .with_context(|| format!("cannot listen on {listen} (`--listen` or `[server] listen` chooses another address)"))
-            .or_exit(Exit::UNAVAILABLE)?;
-        let address = listener.address().context("finding our own address").or_exit(Exit::BUG)?;
+        let listeners = bind(listen, &further).await?;
+        let lines =
+            lines(&listeners, &further).context("finding our own address").or_exit(Exit::BUG)?;
+        let address =
+            listeners[0].address().context("finding our own address").or_exit(Exit::BUG)?;
 
         let clock = Clock::start();
         let shared = Shared::new();
@@ -99,23 +104,19 @@ pub(super) fn run(args: Args) -> Ended {
 
         let draining = Draining::default();
         let demand = Demand::default();
+        // Nobody is told that all is well because nothing is known yet.
+        if tokio::time::timeout(FIRST, shared.first()).await.is_err() {
+            tracing::warn!("the first picture takes long; until it is there, nothing is known");
+        }
         let store_at_end = store.clone();
-        let app = App {
-            shared,
-            live,
-            demand,
-            asker,
-            modules,
-            clock,
-            keeper,
-            draining,
-            sandbox,
-            store,
-        };
+        let app =
+            App { shared, live, demand, asker, modules, clock, keeper, draining, sandbox, store };
         let stop = ended_by_signal()?;
-        setup::print(&format!("listening on http://{address}\n"))?;
-        tracing::info!("look at http://{address}/health?format=text, or at http://{address}/ for more");
-        listener.serve(app, stop, server.drain).await;
+        setup::print(&lines)?;
+        tracing::info!(
+            "look at http://{address}/health?format=text, or at http://{address}/ for more"
+        );
+        server::serve(listeners, server.max_connections, app, stop, server.drain).await;
         store_at_end.flush(FLUSH).await;
         tracing::info!("stopped");
         Ok::<_, Failure>(())
@@ -123,6 +124,50 @@ pub(super) fn run(args: Args) -> Ended {
     // Runs and loads that are under way have nobody left to tell.
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(Exit::DONE)
+}
+
+/// Binds all addresses, the one of `[server]` first.
+async fn bind(main: SocketAddr, further: &[ListenSpec]) -> Result<Vec<Listener>, Failure> {
+    let mut listeners = Vec::new();
+    let listener = Listener::main(main).await;
+    listeners.push(
+        listener
+            .with_context(|| {
+                format!("cannot listen on {main} (`--listen` or `[server] listen` chooses another address)")
+            })
+            .or_exit(Exit::UNAVAILABLE)?,
+    );
+    for spec in further {
+        let listener = Listener::further(spec).await;
+        listeners.push(
+            listener
+                .with_context(|| {
+                    let (address, name) = (spec.address, &spec.name);
+                    format!("cannot listen on {address} (the `address` of `[[listen]]` `{name}`)")
+                })
+                .or_exit(Exit::UNAVAILABLE)?,
+        );
+    }
+    Ok(listeners)
+}
+
+/// What is printed: a line for each listener, the one of `[server]` first.
+fn lines(listeners: &[Listener], further: &[ListenSpec]) -> std::io::Result<String> {
+    let mut text = String::new();
+    for (index, listener) in listeners.iter().enumerate() {
+        let address = listener.address()?;
+        let line = match index.checked_sub(1).and_then(|index| further.get(index)) {
+            None => format!("listening on http://{address}\n"),
+            Some(ListenSpec { name, protocol: Protocol::Http, .. }) => {
+                format!("listening on http://{address} ({name})\n")
+            }
+            Some(ListenSpec { name, protocol: Protocol::Grpc, .. }) => {
+                format!("listening on grpc://{address} ({name})\n")
+            }
+        };
+        text.push_str(&line);
+    }
+    Ok(text)
 }
 
 /// A folder that is not there is made; if that cannot be, health says so.

@@ -11,6 +11,8 @@ use wellcheck_core::config::{Role, Token};
 
 use super::Problem;
 
+const BEARER: &[u8] = b"Bearer ";
+
 /// The name of the token that came with a request, if it may do what `role` may.
 pub(super) fn check(tokens: &[Token], headers: &HeaderMap, role: Role) -> Result<String, Problem> {
     if tokens.is_empty() {
@@ -20,18 +22,10 @@ pub(super) fn check(tokens: &[Token], headers: &HeaderMap, role: Role) -> Result
             "no token is configured, so that nothing can be changed over HTTP (`wellcheck token` makes a `[[token]]`; SIGHUP reloads too)",
         ));
     }
-    let given = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.as_bytes().split_at_checked("Bearer ".len()))
-        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "))
-        .map(|(_, token)| token.trim_ascii());
-    let Some(given) = given else {
+    let Some(given) = given(headers) else {
         return Err(Problem::new(401, "no-token", "expected `Authorization: Bearer TOKEN`"));
     };
-    let hash = sha256(given);
-    let found = tokens
-        .iter()
-        .find(|token| constant_time::verify_slices_are_equal(&token.sha256, &hash).is_ok());
+    let found = find(tokens, given);
     match found {
         None => Err(Problem::new(401, "unknown-token", "this token is not configured")),
         Some(token) if token.role < role => Err(Problem::new(
@@ -46,6 +40,25 @@ pub(super) fn check(tokens: &[Token], headers: &HeaderMap, role: Role) -> Result
         )),
         Some(token) => Ok(token.name.clone()),
     }
+}
+
+/// Whether a token came with a request that is in the configuration, whatever its role.
+pub(super) fn has_token(tokens: &[Token], headers: &HeaderMap) -> bool {
+    given(headers).is_some_and(|given| find(tokens, given).is_some())
+}
+
+/// The token that came with a request.
+fn given(headers: &HeaderMap) -> Option<&[u8]> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(BEARER.len())?;
+    scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim_ascii())
+}
+
+/// The token with this text.
+fn find<'a>(tokens: &'a [Token], given: &[u8]) -> Option<&'a Token> {
+    let hash = sha256(given);
+    let same =
+        |token: &&Token| constant_time::verify_slices_are_equal(&token.sha256, &hash).is_ok();
+    tokens.iter().find(same)
 }
 
 /// The hash that the configuration holds.

@@ -7,7 +7,7 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
 };
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::Full;
 use serde::Serialize;
 
@@ -19,26 +19,37 @@ const JSON: &str = "application/json";
 #[derive(Debug)]
 pub(crate) struct Answer {
     code: u16,
-    media_type: Cow<'static, str>,
+    headers: HeaderMap,
     body: Bytes,
-    /// Instead of the standard ones, or besides them.
-    headers: Vec<(HeaderName, HeaderValue)>,
-    /// What the route takes instead.
-    allow: Option<&'static str>,
-    challenge: bool,
 }
 
 impl Answer {
-    /// An answer with a body of some media type.
+    /// An answer with a body of some media type. It is for now, and nobody should keep it, unless
+    /// [`Answer::with`] says otherwise.
     pub(crate) fn new(code: u16, media_type: impl Into<Cow<'static, str>>, body: Bytes) -> Self {
-        let media_type = media_type.into();
-        Self { code, media_type, body, headers: Vec::new(), allow: None, challenge: false }
+        let media_type = match media_type.into() {
+            Cow::Borrowed(text) => HeaderValue::from_static(text),
+            Cow::Owned(text) => {
+                HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(TEXT))
+            }
+        };
+        let no_store = HeaderValue::from_static("no-store");
+        Self { code, headers: HeaderMap::new(), body }
+            .with(CONTENT_TYPE, media_type)
+            .with(CACHE_CONTROL, no_store)
+            .with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
+    }
+
+    /// An answer without headers but the one against guessing media types.
+    pub(super) fn bare(code: u16, body: Bytes) -> Self {
+        Self { code, headers: HeaderMap::new(), body }
+            .with(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"))
     }
 
     /// Sets a header.
     #[must_use]
     pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.headers.insert(name, value);
         self
     }
 
@@ -69,6 +80,13 @@ impl Answer {
         .into()
     }
 
+    /// No such check or group.
+    pub(super) fn unknown_item(name: &str) -> Self {
+        let shown: String = name.chars().take(100).collect();
+        let message = format!("there is no check or group `{shown}` (`GET /health` shows them)");
+        Problem::new(404, "unknown-check", message).into()
+    }
+
     /// No such check.
     pub(crate) fn unknown_check(name: &str) -> Self {
         let shown: String = name.chars().take(100).collect();
@@ -83,33 +101,16 @@ impl Answer {
     /// The route is there, but takes other methods.
     pub(crate) fn method_not_allowed(path: &str, allow: &'static str) -> Self {
         let message = format!("`{path}` takes {allow}");
-        Self { allow: Some(allow), ..Problem::new(405, "method-not-allowed", message).into() }
+        Self::from(Problem::new(405, "method-not-allowed", message))
+            .with(ALLOW, HeaderValue::from_static(allow))
     }
 
-    /// As it goes out. Every answer is for now: nobody should keep it.
+    /// As it goes out.
     pub(super) fn into_response(self) -> Response<Full<Bytes>> {
         let mut response = Response::new(Full::new(self.body));
         *response.status_mut() =
             StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = response.headers_mut();
-        let media_type = match self.media_type {
-            Cow::Borrowed(text) => HeaderValue::from_static(text),
-            Cow::Owned(text) => {
-                HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(TEXT))
-            }
-        };
-        headers.insert(CONTENT_TYPE, media_type);
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        if let Some(allow) = self.allow {
-            headers.insert(ALLOW, HeaderValue::from_static(allow));
-        }
-        if self.challenge {
-            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        for (name, value) in self.headers {
-            headers.insert(name, value);
-        }
+        *response.headers_mut() = self.headers;
         response
     }
 }
@@ -134,6 +135,10 @@ impl From<Problem> for Answer {
         let body = serde_json::json!({
             "error": { "code": problem.code, "message": problem.message }
         });
-        Self { challenge: problem.status == 401, ..Self::json(problem.status, &body) }
+        let answer = Self::json(problem.status, &body);
+        match problem.status {
+            401 => answer.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")),
+            _ => answer,
+        }
     }
 }

@@ -6,21 +6,22 @@
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::ACCEPT;
+use http::header::{ACCEPT, HeaderValue};
 use serde::Serialize;
 use wellcheck_core::format::kubernetes::Verdict;
 use wellcheck_core::format::{Selection, by_name};
 use wellcheck_core::snapshot::{Item, Snapshot};
 
+use super::endpoints::{Depends, send};
 use super::itself::{self, Part};
 use super::{Answer, App, Asked};
 
 /// Everything, as the format of this name has it.
-fn whole(app: &App, format: &str, media_type: &'static str) -> Answer {
+fn whole(app: &App, asked: &Asked<'_>, format: &str, media_type: &'static str) -> Answer {
     let (index, _) = by_name(format).expect("in the table of formats");
-    let published = app.shared.load();
-    let rendered = published.aggregate(index);
-    Answer::new(rendered.code, media_type, rendered.body.clone())
+    let media_type = Some(HeaderValue::from_static(media_type));
+    let depends = Depends { accept: true, token: false };
+    send(asked.headers, app.shared.load().aggregate(index), media_type, depends)
 }
 
 /// One check or group, likewise: code and body.
@@ -42,7 +43,7 @@ const SPRING: &[(&str, &str)] = &[
 /// `GET /actuator/health`.
 pub(super) fn spring(app: &App, asked: &Asked<'_>) -> Answer {
     let (media_type, format) = spring_version(asked.headers);
-    whole(app, format, media_type)
+    whole(app, asked, format, media_type)
 }
 
 /// `GET /actuator/health/{component}[/{member}...]`: a check or a group, and what is within it.

@@ -4,8 +4,6 @@
 //! the plugins that were there at the start to be decided. A configuration on disk that is refused
 //! makes neither fail, since the one before it runs; `?verbose` says so.
 
-use std::fmt::Write;
-
 use wellcheck_core::format::kubernetes::{self, Look, Verdict};
 use wellcheck_core::snapshot::Newest;
 use wellcheck_core::time::WallTime;
@@ -93,50 +91,4 @@ fn one(asked: &Asked<'_>, parts: &[Part]) -> Answer {
     };
     let (code, text) = kubernetes::one(part.look.verdict, part.why);
     Answer::text(code, text)
-}
-
-/// Where to look.
-pub(super) fn index(_app: &App, _asked: &Asked<'_>) -> Answer {
-    let mut text = format!("wellcheck {}\n\n", env!("CARGO_PKG_VERSION"));
-    let formats: Vec<&str> =
-        wellcheck_core::format::FORMATS.iter().map(|format| format.name()).collect();
-    let rows = [
-        ("/health", "the health of everything".to_owned()),
-        ("/health?format=text", format!("the same in another format: {}", formats.join(", "))),
-        ("/health/NAME", "the health of one check".to_owned()),
-        ("/health/status", "the health of everything as Genesis has it".to_owned()),
-        (
-            "/actuator/health",
-            "the same as Spring Boot has it; /actuator/health/NAME for one".to_owned(),
-        ),
-        ("/health/live, ready, started", "wellcheck itself as MicroProfile has it".to_owned()),
-        (
-            "/v1/agent/health/service/",
-            "name/NAME, id/NAME: the health of one as Consul has it".to_owned(),
-        ),
-        (
-            "/api/v1/checks",
-            "every check as JSON; /api/v1/checks/NAME for one with its log".to_owned(),
-        ),
-        ("/api/v1/status", "configuration, plugins and their problems".to_owned()),
-        ("/health-check", "the health of everything as clearskies has it".to_owned()),
-        ("/healthz", "likewise as Kubernetes has it; /healthz/NAME for one check".to_owned()),
-        ("/metrics", "for Prometheus, in its own text or in OpenMetrics".to_owned()),
-        ("/badge/NAME.json", "a badge for shields.io; /badge/status.json for all".to_owned()),
-        ("/api/v1/endpoints/statuses", "the last results as Gatus has them".to_owned()),
-        (
-            "POST /api/v1/agent/share/http-healthcheck",
-            "asks about a share as zrok's API does, also below /api/v2; needs a token".to_owned(),
-        ),
-        ("/livez, /readyz, /startupz", "wellcheck itself; ?verbose says more".to_owned()),
-        (
-            "/probe?target=URL&module=NAME",
-            "one probe on demand, as Prometheus expects it; &debug=true".to_owned(),
-        ),
-        ("POST /-/reload", "read the configuration again; needs a token".to_owned()),
-    ];
-    for (path, what) in rows {
-        let _ = writeln!(text, "{path:28}{what}");
-    }
-    Answer::text(200, text)
 }

@@ -4,19 +4,19 @@
 //!
 //! | route | what |
 //! | --- | --- |
-//! | `GET /health` | the aggregate, `?format=` for another format |
-//! | `GET /health/status` | the aggregate as Genesis has it |
-//! | `GET /health/{name}` | one check, `?format=` likewise |
+//! | `GET /health` | the health of everything; another format by `?format=` or `Accept` |
+//! | `GET /health/status` | the health of everything as Genesis has it |
+//! | `GET /health/{name}` | one check or group, in every format likewise |
 //! | `GET /health/live`, `/health/ready`, `/health/started` | wellcheck itself, as MicroProfile has it |
-//! | `GET /actuator/health` | the aggregate as Spring Boot has it, the version by `Accept` |
+//! | `GET /actuator/health` | the health of everything as Spring Boot has it, the version by `Accept` |
 //! | `GET /actuator/health/{rest}` | a check or a group, and what is within it, likewise |
 //! | `GET /v1/agent/health/service/name/{name}` | a check or a group as Consul has it, `?format=text` |
 //! | `GET /v1/agent/health/service/id/{name}` | likewise, not in a list |
-//! | `GET /health-check` | the aggregate as clearskies has it |
-//! | `GET /healthz` | the aggregate as Kubernetes has it, `?verbose`, `?exclude=` |
+//! | `GET /health-check` | the health of everything as clearskies has it |
+//! | `GET /healthz` | the health of everything as Kubernetes has it, `?verbose`, `?exclude=` |
 //! | `GET /healthz/{name}` | one check or group likewise |
 //! | `GET /metrics` | for Prometheus, in its text or in OpenMetrics |
-//! | `GET /badge/{name}.json` | a badge for shields.io; `status` is the aggregate |
+//! | `GET /badge/{name}.json` | a badge for shields.io; `status` is the health of everything |
 //! | `GET /livez`, `/readyz`, `/startupz` | wellcheck itself, `?verbose`, `?exclude=` |
 //! | `GET /livez/{name}`, `/readyz/{name}`, `/startupz/{name}` | one thing of that |
 //! | `GET /api/v1/checks` | every check as JSON |
@@ -30,19 +30,26 @@
 //! | `POST /-/reload` | reads everything again; needs a token with the role `admin` |
 //! | `GET /` | where to look |
 //!
-//! To add a route: one line in [`ROUTES`] and a function. A test asks for every documented route.
+//! Besides them there is what the configuration adds: `[[endpoint]]`, asked first, and `[[listen]]`,
+//! further addresses that serve some of the routes or gRPC.
+//!
+//! To add a route: one line in [`ROUTES`] and a function, and its line in the table above, which
+//! `GET /` shows too. A test asks for every documented route.
 
 mod access;
 mod answer;
 mod dialects;
+mod endpoints;
+mod grpc;
 mod health;
+mod index;
 mod itself;
 mod listen;
+mod negotiate;
 mod probe;
 mod share;
 mod tools;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -52,13 +59,15 @@ use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::Method;
 use hyper::body::Incoming;
-use wellcheck_core::config::Role;
+use wellcheck_core::config::problem::known;
+use wellcheck_core::config::{Problems, Role};
+use wellcheck_core::endpoint::{ListenSpec, MAIN};
 use wellcheck_core::format::api;
 use wellcheck_wasm::{Sandbox, SlotUse};
 
 pub(crate) use self::access::sha256;
 pub(crate) use self::answer::{Answer, Problem};
-pub(crate) use self::listen::{Draining, Listener};
+pub(crate) use self::listen::{Draining, Listener, serve};
 use crate::clock::Clock;
 use crate::demand::Demand;
 use crate::keeper::{Handle, Live};
@@ -101,6 +110,8 @@ pub(crate) struct Asked<'a> {
     name: &'a str,
     query: Option<&'a str>,
     headers: &'a HeaderMap,
+    /// Where it came in.
+    site: &'a Site,
 }
 
 impl Asked<'_> {
@@ -113,6 +124,48 @@ impl Asked<'_> {
     /// Whether a query parameter is there, with or without a value.
     fn has(&self, key: &str) -> bool {
         !self.values(key).is_empty()
+    }
+}
+
+/// What is served at an address.
+#[derive(Debug)]
+pub(crate) struct Site {
+    /// What endpoints call the listener.
+    name: String,
+    /// Paths of built-in routes; all of them if there is none.
+    routes: Vec<String>,
+}
+
+impl Site {
+    /// The one of `[server]`: everything.
+    pub(crate) fn main() -> Self {
+        Self { name: MAIN.to_owned(), routes: Vec::new() }
+    }
+
+    /// What a `[[listen]]` asks for.
+    pub(crate) fn of(spec: &ListenSpec) -> Self {
+        Self { name: spec.name.clone(), routes: spec.routes.clone() }
+    }
+
+    /// Whether a built-in route is served.
+    fn serves(&self, route: &str) -> bool {
+        self.routes.is_empty() || self.routes.iter().any(|served| served == route)
+    }
+}
+
+/// Routes that a `[[listen]]` names and that are not there.
+pub(crate) fn unknown_routes(listeners: &[ListenSpec], problems: &mut Problems) {
+    for listener in listeners {
+        for route in &listener.routes {
+            if ROUTES.iter().any(|known| known.path == route) {
+                continue;
+            }
+            let shown: String = route.chars().take(100).flat_map(char::escape_debug).collect();
+            let list = known("routes", route, ROUTES.iter().map(|route| route.path));
+            let name = &listener.name;
+            let message = format!("unknown route `{shown}` in `[[listen]]` `{name}` {list}");
+            problems.error(&listener.place, message);
+        }
     }
 }
 
@@ -204,12 +257,13 @@ const ROUTES: &[Route] = &[
     },
     Route { path: "/probe", does: Does::Wait("GET, HEAD", probe::probe) },
     Route { path: "/-/reload", does: Does::Wait("POST", reload) },
-    Route { path: "/", does: Does::Read(itself::index) },
+    Route { path: "/", does: Does::Read(index::index) },
 ];
 
 /// The route of a path, and what stands in the place of `{name}` or `{rest}`.
-fn route(path: &str) -> Option<(&'static Route, &str)> {
-    ROUTES.iter().find_map(|route| Some((route, fits(route.path, path)?)))
+fn route<'a>(site: &Site, path: &'a str) -> Option<(&'static Route, &'a str)> {
+    let routes = ROUTES.iter().filter(|route| site.serves(route.path));
+    routes.into_iter().find_map(|route| Some((route, fits(route.path, path)?)))
 }
 
 /// What stands in the place of `{name}` or `{rest}` of a pattern; nothing if the path does not fit.
@@ -225,17 +279,22 @@ fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
 }
 
 /// Answers one request.
-async fn answer(app: Arc<App>, request: hyper::Request<Incoming>) -> Answer {
+async fn answer(app: &App, site: &Site, request: hyper::Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
     let (path, method) = (head.uri.path(), &head.method);
-    let Some((route, name)) = route(path) else { return Answer::not_found(path) };
-    let asked = Asked { method, path, name, query: head.uri.query(), headers: &head.headers };
+    let (query, headers) = (head.uri.query(), &head.headers);
+    let asked = Asked { method, path, name: "", query, headers, site };
+    if let Some(answer) = endpoints::answer(app, &asked) {
+        return answer;
+    }
+    let Some((route, name)) = route(site, path) else { return Answer::not_found(path) };
+    let asked = Asked { name, ..asked };
     match &route.does {
-        Does::Read(read) if matches!(*method, Method::GET | Method::HEAD) => read(&app, &asked),
-        Does::Any(any) => any(&app, &asked),
+        Does::Read(read) if matches!(*method, Method::GET | Method::HEAD) => read(app, &asked),
+        Does::Any(any) => any(app, &asked),
         Does::Read(_) => Answer::method_not_allowed(path, "GET, HEAD"),
         Does::Wait(methods, wait) if methods.split(", ").any(|m| m == method.as_str()) => {
-            wait(&app, &asked, Body(body)).await
+            wait(app, &asked, Body(body)).await
         }
         Does::Wait(methods, _) => Answer::method_not_allowed(path, methods),
     }
@@ -286,7 +345,8 @@ mod tests {
 
     #[test]
     fn fixed_paths_win_and_names_are_one_segment() {
-        let found = |path| route(path).map(|(route, name)| (route.path, name));
+        let all = Site::main();
+        let found = |path| route(&all, path).map(|(route, name)| (route.path, name));
         assert_eq!(found("/health"), Some(("/health", "")));
         assert_eq!(found("/health/status"), Some(("/health/status", "")));
         assert_eq!(found("/health/shop"), Some(("/health/{name}", "shop")));

@@ -1,19 +1,19 @@
 //! Routes that tools know by their paths: metrics, badges, and health as others answer it.
 
 use http::HeaderMap;
-use http::header::{ACCEPT, CACHE_CONTROL, EXPIRES, HeaderValue, VARY};
+use http::header::{ACCEPT, CACHE_CONTROL, EXPIRES, HeaderValue};
 use wellcheck_core::format::{
-    FORMATS, Format, Selection, by_name, clearskies, gatus as gatus_format, kubernetes, shields,
+    Format, Selection, by_name, clearskies, gatus as gatus_format, kubernetes, shields,
 };
 use wellcheck_core::snapshot::Item;
 
+use super::endpoints::{Depends, send};
 use super::{Answer, App, Asked};
 
 /// The aggregate in one format.
-fn aggregate(app: &App, name: &str) -> Answer {
+fn aggregate(app: &App, asked: &Asked<'_>, name: &str, depends: Depends) -> Answer {
     let (index, _) = by_name(name).expect("in the table of formats");
-    let rendered = app.shared.load().aggregate(index).clone();
-    Answer::new(rendered.code, FORMATS[index].media_type(), rendered.body)
+    send(asked.headers, app.shared.load().aggregate(index), None, depends)
 }
 
 /// One check or group in one format.
@@ -32,7 +32,7 @@ fn one(app: &App, name: &str, format: &str) -> Answer {
 /// `GET /health-check`; there is nothing at this path for other methods.
 pub(super) fn clearskies_envelope(app: &App, asked: &Asked<'_>) -> Answer {
     if *asked.method == http::Method::GET {
-        aggregate(app, "clearskies")
+        aggregate(app, asked, "clearskies", Depends::default())
     } else {
         Answer::json_bytes(404, clearskies::not_found().into())
     }
@@ -43,7 +43,7 @@ pub(super) fn healthz(app: &App, asked: &Asked<'_>) -> Answer {
     let verbose = asked.has("verbose");
     let exclude = asked.values("exclude");
     if !verbose && exclude.is_empty() {
-        return aggregate(app, "kubernetes");
+        return aggregate(app, asked, "kubernetes", Depends::default());
     }
     let published = app.shared.load();
     let selection = Selection::all(&published.snapshot);
@@ -69,7 +69,7 @@ pub(super) fn healthz_one(app: &App, asked: &Asked<'_>) -> Answer {
 /// `/metrics`
 pub(super) fn metrics(app: &App, asked: &Asked<'_>) -> Answer {
     let format = if wants_openmetrics(asked.headers) { "openmetrics" } else { "prometheus" };
-    aggregate(app, format).with(VARY, HeaderValue::from_static("accept"))
+    aggregate(app, asked, format, Depends { accept: true, token: false })
 }
 
 /// Whether OpenMetrics is asked for by name, in a version that we have, and at least as much as
@@ -103,14 +103,14 @@ fn wants_openmetrics(headers: &HeaderMap) -> bool {
 /// `/badge/{name}.json`; `status`, which is no name of a check, is everything.
 pub(super) fn badge(app: &App, asked: &Asked<'_>) -> Answer {
     match asked.name {
-        "status" => aggregate(app, "shields"),
+        "status" => aggregate(app, asked, "shields", Depends::default()),
         name => one(app, name, "shields"),
     }
 }
 
 /// `/api/v1/endpoints/statuses`
-pub(super) fn gatus(app: &App, _asked: &Asked<'_>) -> Answer {
-    aggregate(app, "gatus")
+pub(super) fn gatus(app: &App, asked: &Asked<'_>) -> Answer {
+    aggregate(app, asked, "gatus", Depends::default())
 }
 
 /// `/api/v1/endpoints/{name}/statuses`

@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, bail};
 use bytes::Bytes;
 use futures_util::future::try_join_all;
 use http::Response;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_LENGTH, DATE, HeaderName, HeaderValue};
 use http_body_util::Full;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
@@ -50,7 +50,7 @@ pub(crate) fn play(mut args: impl Iterator<Item = String>) -> Result<()> {
         let work = async {
             match (role.as_str(), args.as_slice()) {
                 ("target", []) => target().await,
-                ("fixed", [media_type, path]) => fixed(media_type, Path::new(path)).await,
+                ("fixed", [path, headers @ ..]) => fixed(Path::new(path), headers).await,
                 ("client", [count, interval, addresses @ ..]) => {
                     client(count, interval, addresses).await
                 }
@@ -95,16 +95,20 @@ async fn target() -> Result<()> {
     try_join_all(servers).await.map(|_| ())
 }
 
-/// A bare server whose every answer is the same.
-async fn fixed(media_type: &str, path: &Path) -> Result<()> {
+/// A bare server whose every answer is the same. Headers come as `NAME: VALUE`.
+async fn fixed(path: &Path, headers: &[String]) -> Result<()> {
     let body = Bytes::from(std::fs::read(path).context("reading the body")?);
-    let media_type = HeaderValue::from_str(media_type).context("the media type")?;
+    let header = |text: &String| {
+        let (name, value) = text.split_once(": ").context("no header")?;
+        Ok((HeaderName::try_from(name)?, HeaderValue::try_from(value)?))
+    };
+    let headers: Vec<(HeaderName, HeaderValue)> =
+        headers.iter().map(header).collect::<Result<_>>()?;
     let answer = move |_: &str| {
         let mut response = Response::new(Full::new(body.clone()));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, media_type.clone());
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        for (name, value) in &headers {
+            response.headers_mut().insert(name.clone(), value.clone());
+        }
         response
     };
     let listener =
@@ -196,10 +200,15 @@ impl Fixed {
     pub(crate) async fn start(answer: &Response<Bytes>) -> Result<Self> {
         let file = tempfile::NamedTempFile::new().context("making a file")?;
         std::fs::write(file.path(), answer.body()).context("writing the body")?;
-        let media_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let media_type = media_type.context("the answer has no media type")?;
         let path = file.path().to_str().context("the path of a file is no text")?;
-        let process = start("fixed", [media_type, path]).await?;
+        let mut args = vec![path.to_owned()];
+        for (name, value) in answer.headers() {
+            // The server sets these by itself.
+            if ![CONTENT_LENGTH, DATE].contains(name) {
+                args.push(format!("{name}: {}", value.to_str().context("a header")?));
+            }
+        }
+        let process = start("fixed", args.iter().map(String::as_str)).await?;
         let address = process.first_line.parse().context("no address")?;
         Ok(Self { process, address })
     }

@@ -103,6 +103,8 @@ pub(crate) struct Host {
     pub(crate) address: SocketAddr,
     /// The first line on standard output.
     pub(crate) first_line: String,
+    /// What follows it.
+    further_lines: Arc<Mutex<String>>,
     log: Arc<Mutex<String>>,
     builder: Builder,
     /// How long it took until the first line.
@@ -129,6 +131,8 @@ impl Host {
         std::thread::spawn(move || collect(stderr, &lines));
         let stdout = child.stdout.take().expect("it is piped");
         let (sender, first) = mpsc::channel();
+        let further_lines = Arc::new(Mutex::new(String::new()));
+        let rest = Arc::clone(&further_lines);
         std::thread::spawn(move || {
             let mut reader = BufReader::new(stdout);
             let mut line = String::new();
@@ -136,7 +140,7 @@ impl Host {
             let _ = reader.read_line(&mut line);
             let _ = sender.send(line);
             // Keeps the pipe open and empty until the end.
-            let _ = std::io::copy(&mut reader, &mut std::io::sink());
+            collect(reader, &rest);
         });
         let line = first.recv_timeout(LIMIT).unwrap_or_default().trim_end().to_owned();
         let address = line.strip_prefix("listening on http://").and_then(|text| text.parse().ok());
@@ -147,7 +151,7 @@ impl Host {
             panic!("it said `{line}` instead of where it listens:\n{}", locked(&log));
         };
         let started_in = began.elapsed();
-        Self { child, address, first_line: line, log, builder, started_in }
+        Self { child, address, first_line: line, further_lines, log, builder, started_in }
     }
 
     /// The folder with the configuration.
@@ -157,6 +161,27 @@ impl Host {
 
     pub(crate) fn log(&self) -> String {
         locked(&self.log).clone()
+    }
+
+    /// Where a `[[listen]]` listens: what stands before its name, such as `http://127.0.0.1:1234`.
+    #[track_caller]
+    pub(crate) fn listener(&self, name: &str) -> String {
+        until(&format!("a line of the listener `{name}`"), || {
+            let text = locked(&self.further_lines).clone();
+            let mut lines = text.lines();
+            let found = lines.find_map(|line| {
+                line.strip_prefix("listening on ")?.strip_suffix(&format!(" ({name})"))
+            });
+            found.map(str::to_owned).ok_or(text.clone())
+        })
+    }
+
+    /// The address of a `[[listen]]`.
+    #[track_caller]
+    pub(crate) fn listener_address(&self, name: &str) -> SocketAddr {
+        let line = self.listener(name);
+        let (_, address) = line.split_once("://").expect("a scheme");
+        address.parse().expect("an address")
     }
 
     pub(crate) fn pid(&self) -> Pid {

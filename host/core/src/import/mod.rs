@@ -40,9 +40,13 @@ use crate::config::tree::Place;
 use crate::config::{Problem, SourceFile};
 
 /// Every format, by name.
-pub const IMPORTS: &[&dyn Import] = &[&nosana::Nosana];
-pub const IMPORTS: &[&dyn Import] =
-    &[&blackbox::Blackbox, &docker::Docker, &gatus::Gatus, &kubernetes::Kubernetes];
+pub const IMPORTS: &[&dyn Import] = &[
+    &blackbox::Blackbox,
+    &docker::Docker,
+    &gatus::Gatus,
+    &kubernetes::Kubernetes,
+    &nosana::Nosana,
+];
 
 /// A format that is understood.
 pub trait Import: Sync {
