@@ -22,7 +22,7 @@ use wellcheck_core::snapshot::Facts;
 use wellcheck_net::http::{Client, Exchange, Request};
 use wellcheck_net::{Failure, FailureKind};
 
-use super::{Checker, Kind, RunContext, Tools};
+use super::{Checker, Kind, RunContext, Tools, tls};
 
 /// See the module.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Kind for Http {
     }
 
     fn keys(&self) -> &'static [&'static [Key]] {
-        &[settings::KEYS]
+        &[settings::KEYS, tls::KEYS]
     }
 
     fn example(&self) -> &'static str {

@@ -9,8 +9,14 @@
 //! at any await point. A target that cannot be reached is a `fail`; only what is wrong with the
 //! check itself is a fault.
 
+mod database;
 pub(crate) mod http;
+mod mongodb;
+mod mysql;
 pub(crate) mod plugin;
+mod postgres;
+mod redis;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +34,8 @@ use wellcheck_core::snapshot::Facts;
 use wellcheck_net::{Resolver, Tls, TlsOptions, Trust};
 
 /// Every built-in kind, in the order `wellcheck kinds` prints them.
-pub(crate) const KINDS: &[&dyn Kind] = &[&http::Http];
+pub(crate) const KINDS: &[&dyn Kind] =
+    &[&http::Http, &postgres::Postgres, &mysql::Mysql, &redis::Redis, &mongodb::Mongodb];
 
 /// A kind of check: parses its own settings and makes a checker from them.
 pub(crate) trait Kind: Sync {
