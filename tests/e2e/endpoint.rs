@@ -40,7 +40,7 @@ fn health_answers_200_while_all_is_well() {
     let answer = host.get("/health");
     assert_eq!(answer.code, 200);
     assert_eq!(answer.header("content-type"), Some("application/health+json"));
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(answer.header("cache-control"), Some("max-age=30"), "the shortest interval");
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
     let body = answer.json();
     assert_eq!(body["status"], "warn", "the worst of all");

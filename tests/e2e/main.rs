@@ -1,7 +1,8 @@
 //! The real binary, driven from outside on loopback: a module per topic.
 //!
 //! Every test has its own folder, server and targets; nothing waits for a fixed time, and nothing
-//! leaves this machine. What talks to a server in life talks to that server here: nginx, Prometheus.
+//! leaves this machine. What talks to a server in life talks to that server here: nginx, Prometheus,
+//! PostgreSQL, MariaDB, Redis.
 
 #![expect(clippy::print_stderr, reason = "measured values and the logs of failed tests")]
 
@@ -22,9 +23,13 @@ mod hostile;
 mod http_check;
 mod import;
 mod main_job;
+mod mongodb_check;
+mod mysql_check;
 mod negotiation;
 mod nosana;
+mod postgres_check;
 mod probe;
+mod redis_check;
 mod schedule;
 mod secrets;
 mod share;

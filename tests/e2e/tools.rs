@@ -75,7 +75,7 @@ fn metrics_come_in_the_text_that_is_asked_for_and_always_with_200() {
     for value in ["*/*", "text/plain", "image/png", "application/openmetrics-text;version=9"] {
         let text = accept(value);
         assert_eq!((text.code, text.header("content-type")), (200, Some(TEXT)), "{value}");
-        assert_eq!(text.header("vary"), Some("accept"));
+        assert_eq!(text.header("vary"), Some("accept, accept-encoding"));
         assert!(!text.body.contains("# EOF"), "{}", text.body);
     }
     assert!(

@@ -9,9 +9,14 @@
 //! at any await point. A target that cannot be reached is a `fail`; only what is wrong with the
 //! check itself is a fault.
 
+mod database;
 pub(crate) mod http;
+mod mongodb;
+mod mysql;
 pub(crate) mod plugin;
+mod postgres;
 pub(crate) mod probed;
+mod redis;
 mod socket;
 mod tcp;
 mod tls;
@@ -36,7 +41,15 @@ use wellcheck_net::{Guard, Resolver, Tls, TlsOptions, Trust};
 use self::probed::Probed;
 
 /// Every built-in kind, in the order `wellcheck kinds` prints them.
-pub(crate) const KINDS: &[&dyn Kind] = &[&http::Http, &tcp::Tcp, &websocket::Websocket];
+pub(crate) const KINDS: &[&dyn Kind] = &[
+    &http::Http,
+    &tcp::Tcp,
+    &websocket::Websocket,
+    &postgres::Postgres,
+    &mysql::Mysql,
+    &redis::Redis,
+    &mongodb::Mongodb,
+];
 
 /// A kind of check: parses its own settings and makes a checker from them.
 pub(crate) trait Kind: Sync {

@@ -272,6 +272,12 @@ reasons! {
         UnexpectedStatus = "unexpected-status",
         /// The body is not as expected.
         UnexpectedBody = "unexpected-body",
+        /// The login was refused.
+        Login = "login",
+        /// The target answers with an error, to what was asked or before it.
+        Query = "query",
+        /// What was asked for is not the expected value.
+        UnexpectedValue = "unexpected-value",
         /// A plugin reported a fail.
         Plugin = "plugin",
     }

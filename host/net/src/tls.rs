@@ -4,6 +4,7 @@
 //! resumption is off, so that each handshake really shows the server's certificate. Revocation is
 //! not looked at.
 
+mod binding;
 mod explain;
 mod options;
 mod verify;

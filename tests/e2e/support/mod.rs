@@ -1,12 +1,17 @@
 //! What the tests need: the host itself, its targets, its plugins.
 
 pub(crate) mod certificates;
+pub(crate) mod checks;
+pub(crate) mod databases;
 pub(crate) mod guests;
 pub(crate) mod host;
 pub(crate) mod http;
+pub(crate) mod listener;
+pub(crate) mod mongo;
 pub(crate) mod nginx;
 pub(crate) mod program;
 pub(crate) mod prometheus;
 pub(crate) mod redact;
+pub(crate) mod servers;
 pub(crate) mod target;
 pub(crate) mod wait;

@@ -48,7 +48,6 @@ pub const FORMATS: &[&dyn Format] = &[
     &consul::Consul,
     &consul_text::ConsulText,
     &text::Text,
-    &text::Text,
     &clearskies::Clearskies,
     &nosana::Nosana,
     &kubernetes::Kubernetes,

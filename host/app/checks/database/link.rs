@@ -1,0 +1,142 @@
+//! One attempt at a server: the connection, the time of each phase, and what they came to.
+
+use std::future::Future;
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+use wellcheck_core::outcome::{Answer, FailReason, Observation, Outcome, Report};
+use wellcheck_net::{Connector, Dial, Family, Guard, Phase, Stream, Tls, Trace};
+
+use super::super::http::explain;
+use super::settings::Server;
+use super::wire::{Trouble, said};
+
+/// See the module.
+pub(in crate::checks) struct Link<'a> {
+    server: &'a Server,
+    connector: &'a Connector,
+    trace: Trace,
+    version: Option<String>,
+}
+
+impl<'a> Link<'a> {
+    pub(super) fn new(server: &'a Server, connector: &'a Connector, deadline: Instant) -> Self {
+        Self { server, connector, trace: Trace::new(deadline), version: None }
+    }
+
+    /// Where this goes.
+    pub(in crate::checks) fn server(&self) -> &'a Server {
+        self.server
+    }
+
+    /// Resolves and connects.
+    pub(in crate::checks) async fn connect(&mut self) -> Result<TcpStream, Trouble> {
+        let guard = Guard::allow_all();
+        let Server { host, port, .. } = self.server;
+        let dial = Dial { host, port: *port, family: Family::Any, guard: &guard };
+        Ok(self.connector.tcp(&dial, &mut self.trace).await?)
+    }
+
+    /// Shakes hands.
+    pub(in crate::checks) async fn secure(
+        &mut self,
+        stream: TcpStream,
+        tls: &Tls,
+    ) -> Result<Stream, Trouble> {
+        let stream = tls.handshake(stream, &self.server.host, &[], &mut self.trace).await?;
+        Ok(Stream::Tls(Box::new(stream)))
+    }
+
+    /// What comes before the handshake of TLS, where the protocol has its own way to ask for it.
+    pub(in crate::checks) async fn negotiate<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        self.stage(Phase::Tls, "asking for TLS at", work).await
+    }
+
+    /// The login, from the first word to the server's consent.
+    pub(in crate::checks) async fn login<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        self.stage(Phase::Wait, "logging in at", work).await
+    }
+
+    /// What is asked after the login.
+    pub(in crate::checks) async fn query<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        self.stage(Phase::Transfer, "waiting for the answer of", work).await
+    }
+
+    async fn stage<T>(
+        &mut self,
+        phase: Phase,
+        doing: &str,
+        work: impl Future<Output = Result<T, Trouble>>,
+    ) -> Result<T, Trouble> {
+        let name = &self.server.name;
+        self.trace.stage(phase, || format!("{doing} `{name}`"), async { Ok(work.await) }).await?
+    }
+
+    /// What the server says that it is.
+    pub(in crate::checks) fn version(&mut self, version: &[u8]) {
+        self.version = Some(said(version));
+    }
+
+    /// The outcome of the run, with all that was learnt, also before a failure.
+    pub(super) fn outcome(self, result: Result<String, Trouble>) -> Outcome {
+        let mut report = match result {
+            Ok(message) => Report::new(Answer::Pass, message),
+            Err(Trouble::Answer(reason, message)) => Report::fail(reason, message),
+            Err(Trouble::Failure(failure)) => match explain(&failure) {
+                Outcome::Answered(report) => report,
+                fault @ Outcome::Faulted(_) => return fault,
+            },
+        };
+        let phases = &self.trace.phases;
+        let timed = [
+            ("response-time", self.trace.elapsed()),
+            ("resolve", phases.resolve),
+            ("connect", phases.connect),
+            ("tls", phases.tls),
+            ("login", phases.wait),
+            ("query", phases.transfer),
+        ];
+        let reached = timed.into_iter().filter(|(_, duration)| !duration.is_zero());
+        report.observations =
+            reached.map(|(name, duration)| Observation::seconds(name, duration)).collect();
+        let mut add = |name: &str, text: String| report.details.push((name.to_owned(), text));
+        if let Some(peer) = self.trace.peer {
+            add("peer", peer.to_string());
+        }
+        if let Some(version) = self.version {
+            add("server-version", version);
+        }
+        if let Some(version) = self.trace.tls_version {
+            add("tls-version", version.to_owned());
+        }
+        if let Some(certificate) = self.trace.certificate {
+            add("certificate-subject", certificate.subject);
+            add("certificate-issuer", certificate.issuer);
+        }
+        Outcome::Answered(report)
+    }
+}
+
+/// Shorthands for what a server may say.
+impl Trouble {
+    /// The login was refused: the server's words.
+    pub(in crate::checks) fn login(text: impl AsRef<str>) -> Self {
+        let message = format!("refused the login: {}", text.as_ref());
+        Self::Answer(FailReason::Login, message)
+    }
+
+    /// The server answered with an error: its words.
+    pub(in crate::checks) fn query(text: impl AsRef<str>) -> Self {
+        let message = format!("answered with an error: {}", text.as_ref());
+        Self::Answer(FailReason::Query, message)
+    }
+}
