@@ -36,7 +36,16 @@ pub(super) struct Args {
 struct List {
     status: Status,
     summary: String,
+    groups: Vec<Group>,
     checks: Vec<Check>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    name: String,
+    state: Status,
+    since: String,
+    message: String,
 }
 
 #[derive(Deserialize)]
@@ -47,6 +56,8 @@ struct Check {
     since: String,
     message: String,
     duration_ms: Option<f64>,
+    #[serde(default)]
+    maintenance: bool,
 }
 
 pub(super) fn run(args: &Args) -> Ended {
@@ -92,14 +103,22 @@ fn ask(args: &Args) -> anyhow::Result<String> {
         .with_context(|| format!("{shown} answered something else than a list of checks"))?;
     let mut rows =
         vec![["STATE", "CHECK", "KIND", "TOOK", "SINCE", "MESSAGE"].map(str::to_owned).to_vec()];
+    rows.extend(list.groups.into_iter().map(|group| {
+        let Group { name, state, since, message } = group;
+        vec![paint(state, 0), name, "group".to_owned(), "-".to_owned(), since, message]
+    }));
     rows.extend(list.checks.into_iter().map(|check| {
+        let message = match check.maintenance {
+            true => format!("in maintenance: {}", check.message),
+            false => check.message,
+        };
         vec![
             paint(check.state, 0),
             check.name,
             check.kind,
             check.duration_ms.map_or("-".to_owned(), |ms| format!("{ms:.1} ms")),
             check.since,
-            check.message,
+            message,
         ]
     }));
     Ok(format!("{}: {}\n\n{}", paint(list.status, 0), list.summary, columns(&rows)))

@@ -2,6 +2,8 @@
 //!
 //! Types of their own, so that the inside can change without changing what programs read.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::Selection;
@@ -10,7 +12,7 @@ use crate::config::Problem;
 use crate::grant::{Grants, Use};
 use crate::limits::RunLimits;
 use crate::outcome::{Observation, Outcome, Part};
-use crate::snapshot::{Backoff, CheckState, Newest, PluginFacts, PluginState, Snapshot};
+use crate::snapshot::{Backoff, CheckState, GroupState, Newest, PluginFacts, PluginState, Snapshot};
 use crate::status::Status;
 use crate::time::WallTime;
 use crate::units::show_duration;
@@ -19,13 +21,14 @@ fn encode(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("these types have string keys and finite numbers")
 }
 
-/// All checks, a short object for each.
+/// All groups and checks, a short object for each.
 pub fn list(snapshot: &Snapshot) -> Vec<u8> {
     #[derive(Serialize)]
     struct List<'a> {
         status: Status,
         summary: String,
         time: WallTime,
+        groups: Vec<Group<'a>>,
         checks: Vec<Check<'a>>,
     }
     let selection = Selection::all(snapshot);
@@ -33,6 +36,7 @@ pub fn list(snapshot: &Snapshot) -> Vec<u8> {
         status: selection.status(),
         summary: selection.summary(),
         time: snapshot.at,
+        groups: snapshot.groups.iter().map(|state| group(state)).collect(),
         checks: snapshot.checks.iter().map(|state| check(state)).collect(),
     })
 }
@@ -159,6 +163,14 @@ struct Check<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<&'a str>,
     tags: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: &'a BTreeMap<String, String>,
+    /// Somebody works on its target; it does not count.
+    #[serde(skip_serializing_if = "is_false")]
+    maintenance: bool,
+    /// It is in its start-up phase.
+    #[serde(skip_serializing_if = "is_false")]
+    starting: bool,
     state: Status,
     since: WallTime,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -174,6 +186,49 @@ struct Check<'a> {
     backoff: Option<BackoffOf>,
     #[serde(skip_serializing_if = "Option::is_none")]
     plugin: Option<PluginOf<'a>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's attribute passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+#[derive(Serialize)]
+struct Group<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    tags: &'a [String],
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    labels: &'a BTreeMap<String, String>,
+    /// Every member is in maintenance; it does not count.
+    #[serde(skip_serializing_if = "is_false")]
+    maintenance: bool,
+    state: Status,
+    since: WallTime,
+    message: String,
+    members: Vec<&'a str>,
+    /// Members that are as they should be, of those that count.
+    healthy: usize,
+    counted: usize,
+}
+
+fn group(state: &GroupState) -> Group<'_> {
+    let spec = &state.spec;
+    let (healthy, counted) = state.healthy;
+    Group {
+        name: spec.name.as_str(),
+        title: spec.title.as_deref(),
+        tags: &spec.tags,
+        labels: &spec.labels,
+        maintenance: state.maintenance,
+        state: state.state,
+        since: state.since,
+        message: state.message(),
+        members: spec.members.iter().map(|member| member.name.as_str()).collect(),
+        healthy,
+        counted,
+    }
 }
 
 /// It faults again and again, and runs less often.
@@ -197,6 +252,9 @@ fn check(state: &CheckState) -> Check<'_> {
         kind: state.spec.kind(),
         target: state.facts.target.as_deref(),
         tags: &state.spec.tags,
+        labels: &state.spec.labels,
+        maintenance: state.spec.maintenance,
+        starting: state.starting,
         state: state.state,
         since: state.since,
         reason: state.reason(),
