@@ -157,7 +157,7 @@ fn http_has_every_metric_of_blackbox_exporter() {
         &[
             ("probe_success", 1.0),
             ("probe_timeout_seconds", 10.0),
-            ("probe_outcome_info{status=\"pass\",reason=\"\"}", 1.0),
+            ("probe_outcome_info{status=\"pass\"}", 1.0),
             ("probe_failed_due_to_regex", 0.0),
             ("probe_http_content_length", 16.0),
             ("probe_http_uncompressed_body_length", 16.0),

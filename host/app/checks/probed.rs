@@ -218,14 +218,9 @@ fn observations(list: &[Observation]) -> Family {
         "A number that the run reported, by its name and its unit.",
     );
     for observation in list {
-        let unit = observation.unit.clone().unwrap_or_default();
-        let mut labels =
-            vec![("name".to_owned(), observation.name.clone()), ("unit".to_owned(), unit)];
-        labels.extend(observation.labels.iter().map(|(name, text)| match name.as_str() {
-            "name" | "unit" => (format!("exported_{name}"), text.clone()),
-            _ => (name.clone(), text.clone()),
-        }));
-        family.push(labels, observation.value);
+        let unit = observation.unit.as_deref().unwrap_or_default();
+        let labels = [("name", &*observation.name), ("unit", unit)];
+        family.push(&labels, observation.labels.clone(), observation.value);
     }
     family
 }

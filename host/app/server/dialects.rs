@@ -12,6 +12,7 @@ use wellcheck_core::format::kubernetes::Verdict;
 use wellcheck_core::format::{Selection, by_name};
 use wellcheck_core::snapshot::{Item, Snapshot};
 
+use super::accept::{Liking, MediaType, Ranges};
 use super::endpoints::{Depends, send};
 use super::itself::{self, Part};
 use super::{Answer, App, Asked};
@@ -75,55 +76,15 @@ fn below<'a>(snapshot: &'a Snapshot, path: &str) -> Option<Item<'a>> {
 /// The version that the client likes best; the newest where it does not say, or nothing is to its
 /// liking: an answer that it did not ask for is of more use than none.
 fn spring_version(headers: &HeaderMap) -> (&'static str, &'static str) {
-    let accepted: Vec<&str> =
-        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let ranges = Ranges::of(headers);
     let mut best = (SPRING[0], Liking::default());
     for offer in SPRING {
-        let liking = liking(&accepted, offer.0);
+        let liking = ranges.liking(&MediaType::read(offer.0));
         if liking > best.1 {
             best = (*offer, liking);
         }
     }
     best.0
-}
-
-/// How much a client likes a media type: the thousandth parts of its `q`, and how exactly it named
-/// it, since `*/*` besides is no wish.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-struct Liking {
-    quality: u16,
-    exactness: u8,
-}
-
-fn liking(accepted: &[&str], media_type: &str) -> Liking {
-    let mut found: Option<Liking> = None;
-    for range in accepted.iter().flat_map(|value| value.split(',')) {
-        let mut parts = range.split(';').map(str::trim);
-        let exactness = match parts.next().unwrap_or_default() {
-            named if named.eq_ignore_ascii_case(media_type) => 3,
-            "application/*" => 2,
-            "*/*" => 1,
-            _ => continue,
-        };
-        let quality = parts
-            .filter_map(|part| part.split_once('='))
-            .find(|(name, _)| name.trim().eq_ignore_ascii_case("q"))
-            .map_or(1000, |(_, value)| thousandths(value.trim()));
-        // The most exact one decides, even where a less exact one likes it better.
-        if found.is_none_or(|found| exactness > found.exactness) {
-            found = Some(Liking { quality, exactness });
-        }
-    }
-    found.filter(|liking| liking.quality > 0).unwrap_or_default()
-}
-
-/// A `q` of `Accept`; nonsense is no liking at all.
-fn thousandths(value: &str) -> u16 {
-    match value.parse::<f32>() {
-        // In these bounds, so that it fits.
-        Ok(quality) if (0.0..=1.0).contains(&quality) => (quality * 1000.0).round() as u16,
-        _ => 0,
-    }
 }
 
 // ── MicroProfile ───────────────────────────────────────────────────────────────────────────────

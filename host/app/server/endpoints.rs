@@ -10,6 +10,7 @@ use http::header::{
 };
 use hyper::Method;
 
+use super::accept;
 use super::negotiate::{self, Choice};
 use super::{Answer, App, Asked, access};
 use crate::published::{Coded, Rendered};
@@ -65,7 +66,7 @@ pub(super) fn send(
     media_type: Option<HeaderValue>,
     depends: Depends,
 ) -> Answer {
-    let gzip = if negotiate::takes_gzip(headers) { rendered.gzip() } else { None };
+    let gzip = if accept::takes_gzip(headers) { rendered.gzip() } else { None };
     let Coded { body, tag } = gzip.unwrap_or(&rendered.plain);
     let unchanged = tag.as_ref().is_some_and(|tag| is_known(headers, tag));
     let mut answer = if unchanged {

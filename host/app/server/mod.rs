@@ -36,6 +36,7 @@
 //! To add a route: one line in [`ROUTES`] and a function, and its line in the table above, which
 //! `GET /` shows too. A test asks for every documented route.
 
+mod accept;
 mod access;
 mod answer;
 mod dialects;

@@ -12,15 +12,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use http::header::ACCEPT;
-use wellcheck_core::exposition::{Encoding, Family, encode};
+use wellcheck_core::exposition::{Dialect, Family, encode};
 use wellcheck_core::id::CheckName;
 use wellcheck_core::module::{DEFAULT_MODULE, ModuleSpec};
 use wellcheck_core::outcome::Outcome;
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::status::Status;
 
-use super::{Answer, App, Asked, Body};
+use super::{Answer, App, Asked, Body, accept};
 use crate::checks::probed::{Line, Probed, Quoted};
 use crate::modules::{Wanted, own_host};
 use crate::sources::without_credentials;
@@ -90,10 +89,9 @@ async fn answer(app: &App, asked: &Asked<'_>) -> Result<Answer, Answer> {
         let text = debug(app, module, &wanted, &probed, &families, timeout, &config.redactor);
         return Ok(Answer::text(200, text));
     }
-    let accept = asked.headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let encoding = Encoding::accepted(accept);
-    let body = encode(&families, encoding);
-    Ok(Answer::new(200, encoding.media_type(), Bytes::from(body)))
+    let dialect = accept::dialect(asked.headers);
+    let body = encode(&families, dialect);
+    Ok(Answer::new(200, dialect.media_type(), Bytes::from(body)))
 }
 
 fn not_here(module: &ModuleSpec, why: &str) -> Answer {
@@ -220,7 +218,7 @@ fn debug(
         // Writing to a String cannot fail.
         let _ = writeln!(text, "module={} target={} {line}", Quoted(name), Quoted(&target));
     }
-    let metrics = encode(families, Encoding::Text);
+    let metrics = encode(families, Dialect::Prometheus);
     let _ = write!(text, "\n\n\nMetrics that would have been returned:\n{metrics}");
     let shown = redactor.apply(&module.shown);
     let _ = write!(text, "\n\n\nModule configuration:\n{shown}");

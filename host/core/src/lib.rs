@@ -45,8 +45,8 @@ pub mod snapshot;
 
 pub mod aggregate;
 
-pub mod format;
-
 pub mod exposition;
+
+pub mod format;
 
 pub mod import;

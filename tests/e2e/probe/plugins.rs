@@ -45,10 +45,7 @@ settings = {{ status = "no such status" }}
     assert_eq!(host.names(), Vec::<String>::new(), "a module's plugin is not a check of its own");
 
     let get = metrics(&host, "get", &target.url("/x"));
-    expect(
-        &get,
-        &[("probe_success", 1.0), ("probe_observation{name=\"status\",unit=\"\"}", 200.0)],
-    );
+    expect(&get, &[("probe_success", 1.0), ("probe_observation{name=\"status\"}", 200.0)]);
     assert!(target.requests()[0].starts_with("GET /x "), "{:?}", target.requests());
 
     let echo = metrics(&host, "Echo_1.0", "anything at all");
@@ -56,12 +53,12 @@ settings = {{ status = "no such status" }}
         &echo,
         &[
             ("probe_success", 1.0),
-            ("probe_outcome_info{status=\"warn\",reason=\"\"}", 1.0),
+            ("probe_outcome_info{status=\"warn\"}", 1.0),
             (
-                "probe_observation{name=\"depth\",unit=\"B\",a_b=\"c\\\"d\",exported_name=\"orders\"}",
+                "probe_observation{name=\"depth\",unit=\"B\",a_b=\"c\\\"d\",label_name=\"orders\"}",
                 17.5,
             ),
-            ("probe_observation{name=\"depth\",unit=\"\"}", 3.0),
+            ("probe_observation{name=\"depth\"}", 3.0),
         ],
     );
     assert_eq!(names(&echo), set(&[ALWAYS, &["probe_observation"]]));

@@ -20,7 +20,6 @@ mod text;
 
 pub mod api;
 pub mod clearskies;
-pub mod exposition;
 pub mod gatus;
 pub mod kubernetes;
 pub mod shields;

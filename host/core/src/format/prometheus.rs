@@ -26,9 +26,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::exposition::{Dialect, Exposition, Kind, Labels};
 use super::{Format, Scope, Selection};
 use crate::endpoint::Detail;
+use crate::exposition::{Dialect, Exposition, Kind, Labels};
 use crate::outcome::Outcome;
 use crate::snapshot::{CheckState, Newest};
 use crate::status::Status;
@@ -52,7 +52,7 @@ impl Format for Prometheus {
     }
 
     fn media_type(&self) -> &'static str {
-        "text/plain; version=0.0.4; charset=utf-8"
+        Dialect::Prometheus.media_type()
     }
 
     fn code(&self, _selection: &Selection<'_>) -> u16 {
@@ -74,7 +74,7 @@ impl Format for OpenMetrics {
     }
 
     fn media_type(&self) -> &'static str {
-        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        Dialect::OpenMetrics.media_type()
     }
 
     fn accepts(&self) -> &'static [&'static str] {

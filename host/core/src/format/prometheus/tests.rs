@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::exposition::tests::{Sample, read};
 use super::super::testing::{check, group, ran, snapshot};
 use super::super::{Options, by_name};
 use super::*;
+use crate::exposition::reader::{Sample, read};
 use crate::outcome::{Answer, FailReason, Observation, Report};
 use crate::snapshot::{Held, PluginState, Setup, Snapshot};
 

@@ -1,31 +1,9 @@
-//! The text that Prometheus and OpenMetrics collect: families of samples with labels.
-//!
-//! An encoder of our own. The usual crate writes OpenMetrics alone, and counts in metrics that it
-//! owns; what is shown here is a picture that somebody else made, in both dialects. The two differ in
-//! the names of types, in the last line, and in nothing that a series is known by.
+//! The text itself, sample by sample: heads, labels, numbers and escapes, each in one place.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Which of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
-    /// `text/plain; version=0.0.4`.
-    Prometheus,
-    /// `application/openmetrics-text; version=1.0.0`.
-    OpenMetrics,
-}
-
-/// What a family's numbers mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Goes up and down.
-    Gauge,
-    /// Only goes up; its name ends with `_total`.
-    Counter,
-    /// Always 1, for its labels; its name ends with `_info`.
-    Info,
-}
+use super::{Dialect, Kind};
 
 /// The text as far as it is written.
 #[derive(Debug)]
@@ -41,8 +19,8 @@ impl Exposition {
     }
 
     /// A family of samples. Its head is written with the first of them. A name is given once.
-    pub fn family(&mut self, kind: Kind, name: &'static str, help: &'static str) -> Family<'_> {
-        Family { exposition: self, kind, name, help, begun: false }
+    pub fn family(&mut self, kind: Kind, name: &'static str, help: &'static str) -> Samples<'_> {
+        Samples { exposition: self, kind, name, help, begun: false }
     }
 
     /// The whole text.
@@ -54,9 +32,9 @@ impl Exposition {
     }
 }
 
-/// See [`Exposition::family`].
+/// Takes the samples of a family; see [`Exposition::family`].
 #[derive(Debug)]
-pub struct Family<'a> {
+pub struct Samples<'a> {
     exposition: &'a mut Exposition,
     kind: Kind,
     name: &'static str,
@@ -64,7 +42,7 @@ pub struct Family<'a> {
     begun: bool,
 }
 
-impl Family<'_> {
+impl Samples<'_> {
     /// A sample. No two of a family have the same labels.
     pub fn sample(&mut self, labels: &Labels, value: f64) {
         if !self.begun {
@@ -92,8 +70,10 @@ impl Family<'_> {
             Kind::Gauge | Kind::Info => "gauge",
         };
         let text = &mut self.exposition.text;
-        let _ = writeln!(text, "# HELP {family} {}", self.help);
-        let _ = writeln!(text, "# TYPE {family} {kind}");
+        // Writing to a String cannot fail.
+        let _ = write!(text, "# HELP {family} ");
+        escape(text, self.help, open);
+        let _ = write!(text, "\n# TYPE {family} {kind}\n");
         if open && family.ends_with("_seconds") {
             let _ = writeln!(text, "# UNIT {family} seconds");
         }
@@ -152,17 +132,22 @@ impl Labels {
         }
         text.push_str(name);
         text.push_str("=\"");
-        for c in value.chars() {
-            match c {
-                '\\' => text.push_str("\\\\"),
-                '"' => text.push_str("\\\""),
-                '\n' => text.push_str("\\n"),
-                // Not forbidden, and yet the end of a line or of a text to some readers.
-                c if c.is_control() => text.push('\u{fffd}'),
-                c => text.push(c),
-            }
-        }
+        escape(text, value, true);
         text.push('"');
+    }
+}
+
+/// Writes a text between quotes, or outside of them, on one line.
+fn escape(out: &mut String, text: &str, quotes: bool) {
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '"' if quotes => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            // Not forbidden, and yet the end of a line or of a text to some readers.
+            c if c.is_control() => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
     }
 }
 
@@ -189,117 +174,9 @@ fn number(value: f64) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    //! A reader of both dialects that is stricter than those of others, and what it is held against.
-
-    use std::collections::{BTreeMap, BTreeSet};
-
+mod tests {
+    use super::super::reader::read;
     use super::*;
-
-    /// Name, labels, value.
-    pub(in crate::format) type Sample = (String, BTreeMap<String, String>, f64);
-
-    /// Reads an exposition, or says what is wrong with it.
-    pub(in crate::format) fn read(text: &str, dialect: Dialect) -> Result<Vec<Sample>, String> {
-        let open = dialect == Dialect::OpenMetrics;
-        let body = match (open, text.strip_suffix("# EOF\n")) {
-            (true, None) => return Err("no end".to_owned()),
-            (true, Some(body)) => body,
-            (false, _) => text,
-        };
-        if !body.is_empty() && !body.ends_with('\n') {
-            return Err("the last line has no end".to_owned());
-        }
-        if body.chars().any(|c| c.is_control() && c != '\n') {
-            return Err("a control character".to_owned());
-        }
-        let mut samples = Vec::new();
-        let (mut series, mut families) = (BTreeSet::new(), BTreeSet::new());
-        let (mut family, mut kind) = (String::new(), String::new());
-        for line in body.lines() {
-            let problem = |what: &str| Err(format!("{what}: {line}"));
-            if let Some(rest) = line.strip_prefix("# ") {
-                let mut words = rest.splitn(3, ' ');
-                let (word, name) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-                let value = words.next().unwrap_or("");
-                match word {
-                    "HELP" if !families.insert(name.to_owned()) => {
-                        return problem("a second family");
-                    }
-                    "HELP" => family = name.to_owned(),
-                    "TYPE" if name == family => kind = value.to_owned(),
-                    "UNIT" if open && name.ends_with(&format!("_{value}")) && name == family => {}
-                    _ => return problem("no line of a head"),
-                }
-                continue;
-            }
-            let Some((sample, rest)) = read_sample(line) else { return problem("no sample") };
-            if !rest.is_empty() {
-                return problem("something follows");
-            }
-            let suffix = match (open, kind.as_str()) {
-                (true, "counter") => "_total",
-                (true, "info") => "_info",
-                _ => "",
-            };
-            if sample.0 != format!("{family}{suffix}") {
-                return problem("no sample of its family");
-            }
-            if kind == "counter" && !(sample.0.ends_with("_total") && sample.2 >= 0.0) {
-                return problem("no counter");
-            }
-            if !series.insert((sample.0.clone(), sample.1.clone())) {
-                return problem("a second sample of a series");
-            }
-            samples.push(sample);
-        }
-        Ok(samples)
-    }
-
-    fn read_name(text: &str) -> Option<(&str, &str)> {
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let end = text.find(|c| !fits(c)).unwrap_or(text.len());
-        let (name, rest) = text.split_at(end);
-        (!name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()))
-            .then_some((name, rest))
-    }
-
-    fn read_sample(line: &str) -> Option<(Sample, &str)> {
-        let (name, mut rest) = read_name(line)?;
-        let mut labels = BTreeMap::new();
-        if let Some(inner) = rest.strip_prefix('{') {
-            rest = inner;
-            loop {
-                let (label, after) = read_name(rest)?;
-                let mut value = String::new();
-                let mut chars = after.strip_prefix("=\"")?.chars();
-                loop {
-                    match chars.next()? {
-                        '"' => break,
-                        '\\' => value.push(match chars.next()? {
-                            'n' => '\n',
-                            c @ ('\\' | '"') => c,
-                            _ => return None,
-                        }),
-                        c => value.push(c),
-                    }
-                }
-                if value.is_empty() || labels.insert(label.to_owned(), value).is_some() {
-                    return None;
-                }
-                rest = chars.as_str();
-                match rest.strip_prefix(',') {
-                    Some(more) => rest = more,
-                    None => break,
-                }
-            }
-            rest = rest.strip_prefix('}')?;
-        }
-        let number = rest.strip_prefix(' ')?;
-        let end = number.find(' ').unwrap_or(number.len());
-        let (number, rest) = number.split_at(end);
-        Some(((name.to_owned(), labels, number.parse().ok()?), rest))
-    }
 
     fn of(dialect: Dialect, write: impl Fn(&mut Exposition)) -> String {
         let mut exposition = Exposition::new(dialect);
@@ -311,13 +188,13 @@ pub(super) mod tests {
     fn the_dialects_differ_in_types_and_in_the_end() {
         let write = |out: &mut Exposition| {
             let labels = Labels::new(&[("a", "1")]);
-            out.family(Kind::Counter, "runs_seconds_total", "Help.").sample(&labels, 2.5);
+            out.family(Kind::Counter, "runs_seconds_total", "\\ and\n\"so\".").sample(&labels, 2.5);
             out.family(Kind::Info, "build_info", "Help.").sample(&Labels::default(), 1.0);
             let _empty = out.family(Kind::Gauge, "nothing", "Without a sample there is no head.");
         };
-        let prometheus = "# HELP runs_seconds_total Help.\n# TYPE runs_seconds_total counter\nruns_seconds_total{a=\"1\"} 2.5\n# HELP build_info Help.\n# TYPE build_info gauge\nbuild_info 1\n";
+        let prometheus = "# HELP runs_seconds_total \\\\ and\\n\"so\".\n# TYPE runs_seconds_total counter\nruns_seconds_total{a=\"1\"} 2.5\n# HELP build_info Help.\n# TYPE build_info gauge\nbuild_info 1\n";
         assert_eq!(of(Dialect::Prometheus, write), prometheus);
-        let open = "# HELP runs_seconds Help.\n# TYPE runs_seconds counter\n# UNIT runs_seconds seconds\nruns_seconds_total{a=\"1\"} 2.5\n# HELP build Help.\n# TYPE build info\nbuild_info 1\n# EOF\n";
+        let open = "# HELP runs_seconds \\\\ and\\n\\\"so\\\".\n# TYPE runs_seconds counter\n# UNIT runs_seconds seconds\nruns_seconds_total{a=\"1\"} 2.5\n# HELP build Help.\n# TYPE build info\nbuild_info 1\n# EOF\n";
         assert_eq!(of(Dialect::OpenMetrics, write), open);
         for dialect in [Dialect::Prometheus, Dialect::OpenMetrics] {
             assert_eq!(read(&of(dialect, write), dialect).map(|samples| samples.len()), Ok(2));
