@@ -12,7 +12,9 @@ use crate::config::Problem;
 use crate::grant::{Grants, Use};
 use crate::limits::RunLimits;
 use crate::outcome::{Observation, Outcome, Part};
-use crate::snapshot::{Backoff, CheckState, GroupState, Newest, PluginFacts, PluginState, Snapshot};
+use crate::snapshot::{
+    Backoff, CheckState, GroupState, Newest, PluginFacts, PluginState, Snapshot,
+};
 use crate::status::Status;
 use crate::time::WallTime;
 use crate::units::show_duration;

@@ -53,7 +53,8 @@ pub(super) fn word(status: Status) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::samples::{check, failed, snapshot};
+    use crate::format::testing::{check, failed, snapshot};
+    use std::sync::Arc;
 
     #[test]
     fn a_word_and_its_code() {
@@ -68,7 +69,7 @@ mod tests {
             assert_eq!(answer(check("a", status)), (code, word.to_owned()), "{status}");
         }
         let mut aside = failed("a");
-        aside.spec_mut().maintenance = true;
+        Arc::make_mut(&mut aside.spec).maintenance = true;
         assert_eq!(answer(aside), (200, "Degraded".to_owned()));
     }
 }

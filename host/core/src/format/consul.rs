@@ -158,8 +158,9 @@ fn check<'a>(selection: &Selection<'_>, item: Item<'a>, service: &'a str) -> Che
 mod tests {
     use super::*;
     use crate::check::Origin;
-    use crate::format::samples::{check, failed, group, snapshot};
+    use crate::format::testing::{check, failed, group, snapshot};
     use serde_json::Value;
+    use std::sync::Arc;
 
     fn body(selection: &Selection<'_>) -> Value {
         serde_json::from_slice(&Consul.render(selection)).expect("JSON")
@@ -171,7 +172,7 @@ mod tests {
             |status| Consul.code(&Selection::all(&snapshot(vec![check("a", status)], vec![])));
         assert_eq!(Status::ALL.map(code), [200, 429, 503, 503]);
         let mut aside = check("a", Status::Pass);
-        aside.spec_mut().maintenance = true;
+        Arc::make_mut(&mut aside.spec).maintenance = true;
         let aside = snapshot(vec![aside], vec![]);
         let selection = Selection::all(&aside);
         assert_eq!((Consul.code(&selection), whole(&selection)), (503, "maintenance"));
@@ -180,9 +181,9 @@ mod tests {
     #[test]
     fn a_group_is_a_service_and_its_members_are_the_checks() {
         let mut aside = failed("c");
-        aside.spec_mut().maintenance = true;
+        Arc::make_mut(&mut aside.spec).maintenance = true;
         let checks = vec![check("a", Status::Pass), check("b", Status::Warn), aside];
-        let snapshot = snapshot(checks, vec![group("g", &["a", "b", "c"], Status::Warn)]);
+        let snapshot = snapshot(checks, vec![group("g", &["a", "b", "c"], Status::Warn, (1, 3))]);
         let body = body(&Selection::item(&snapshot, snapshot.item("g").expect("it is there")));
         assert_eq!(body["AggregatedStatus"], "warning");
         assert_eq!(body["Service"]["ID"], "g");
@@ -195,9 +196,9 @@ mod tests {
     #[test]
     fn the_whole_is_the_worst_of_what_is_listed() {
         let mut dropped = check("dropped", Status::Unknown);
-        dropped.spec_mut().origin = Origin::Dropped;
+        Arc::make_mut(&mut dropped.spec).origin = Origin::Dropped;
         dropped.answered = false;
-        let any = group("any", &["a", "b"], Status::Pass);
+        let any = group("any", &["a", "b"], Status::Pass, (1, 2));
         let checks = vec![check("a", Status::Pass), failed("b"), dropped];
         let body = body(&Selection::all(&snapshot(checks, vec![any])));
         assert_eq!(body["AggregatedStatus"], "passing");

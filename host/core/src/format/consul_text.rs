@@ -32,7 +32,7 @@ impl Format for ConsulText {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::samples::{check, snapshot};
+    use crate::format::testing::{check, snapshot};
     use crate::status::Status;
 
     #[test]

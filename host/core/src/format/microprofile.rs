@@ -77,18 +77,19 @@ struct Check<'a> {
 mod tests {
     use super::*;
     use crate::check::Origin;
-    use crate::format::samples::{Sample, check, failed, group, snapshot};
-    use crate::outcome::{Answer, Observation, Part, Report};
-    use crate::snapshot::{GroupState, Setup, Snapshot};
+    use crate::format::testing::{check, failed, group, ran, snapshot};
+    use crate::outcome::{Answer, Observation, Outcome, Part, Report};
+    use crate::snapshot::{CheckState, GroupState, Setup, Snapshot};
     use crate::status::Status;
     use serde_json::{Value, json};
     use std::sync::Arc;
+    use std::time::Duration;
 
     fn body(selection: &Selection<'_>) -> Value {
         serde_json::from_slice(&MicroProfile.render(selection)).expect("JSON")
     }
 
-    fn all(checks: Vec<Sample>, groups: Vec<GroupState>) -> Value {
+    fn all(checks: Vec<CheckState>, groups: Vec<GroupState>) -> Value {
         body(&Selection::all(&snapshot(checks, groups)))
     }
 
@@ -105,11 +106,11 @@ mod tests {
     #[test]
     fn the_whole_is_the_and_of_its_checks() {
         let mut aside = failed("aside");
-        aside.spec_mut().maintenance = true;
+        Arc::make_mut(&mut aside.spec).maintenance = true;
         let mut dropped = check("dropped", Status::Unknown);
-        dropped.spec_mut().origin = Origin::Dropped;
+        Arc::make_mut(&mut dropped.spec).origin = Origin::Dropped;
         dropped.answered = false;
-        let any = group("any", &["a", "b"], Status::Pass);
+        let any = group("any", &["a", "b"], Status::Pass, (1, 2));
         let checks = vec![check("a", Status::Pass), failed("b"), aside, dropped];
         let body = all(checks, vec![any]);
         let words: Vec<(&Value, &Value)> = body["checks"]
@@ -146,13 +147,16 @@ mod tests {
             details: vec![("state".to_owned(), "mine".to_owned())],
             ..Report::new(Answer::Pass, "")
         };
-        let snapshot = snapshot(vec![check("a", Status::Pass).reporting(report)], vec![]);
+        let snapshot = snapshot(
+            vec![ran("a", Outcome::Answered(report), Duration::from_micros(12_345))],
+            vec![],
+        );
         let one = Selection::item(&snapshot, snapshot.item("a").expect("it is there"));
         assert_eq!(
             body(&one)["checks"][0]["data"],
             json!({
                 "state": "pass",
-                "kind": "plugin",
+                "kind": "http",
                 "durationMs": 12.345,
                 "lastRun": "2023-11-14T22:13:20.000Z",
                 "observation.depth{queue=orders}": 3.0,

@@ -342,8 +342,6 @@ fn notes(selection: &Selection<'_>) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod samples;
-#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -160,9 +160,10 @@ impl Serialize for Component<'_> {
 mod tests {
     use super::*;
     use crate::format::Options;
-    use crate::format::samples::{check, failed, group, snapshot};
+    use crate::format::testing::{check, failed, group, snapshot};
     use crate::snapshot::Snapshot;
     use serde_json::{Value, json};
+    use std::sync::Arc;
 
     fn told(snapshot: &Snapshot, detail: Detail) -> Value {
         let selection = Selection::all(snapshot).told(Options { detail, ..Options::default() });
@@ -173,8 +174,8 @@ mod tests {
     fn groups_are_components_that_have_some_and_are_listed() {
         let checks = vec![check("a", Status::Pass), failed("b"), check("c", Status::Warn)];
         let groups = vec![
-            group("inner", &["b"], Status::Fail),
-            group("outer", &["a", "inner"], Status::Fail),
+            group("inner", &["b"], Status::Fail, (1, 1)),
+            group("outer", &["a", "inner"], Status::Fail, (1, 2)),
         ];
         let snapshot = snapshot(checks, groups);
         assert_eq!(
@@ -203,7 +204,7 @@ mod tests {
         let inner = Selection::item(&snapshot, snapshot.item("inner").expect("it is there"));
         let inner: Value = serde_json::from_slice(&Spring.render(&inner)).expect("JSON");
         assert_eq!((&inner["status"], &inner["groups"]), (&json!("DOWN"), &Value::Null));
-        assert_eq!(inner["components"]["b"]["details"]["message"], "message of b");
+        assert_eq!(inner["components"]["b"]["details"]["message"], "message");
     }
 
     #[test]
@@ -217,7 +218,7 @@ mod tests {
                     layer => (0..10).map(|n| format!("g{}-{n}", layer - 1)).collect(),
                 };
                 let below: Vec<&str> = below.iter().map(String::as_str).collect();
-                group(&format!("g{layer}-{n}"), &below, Status::Pass)
+                group(&format!("g{layer}-{n}"), &below, Status::Pass, (1, 1))
             })
             .collect();
         let snapshot = snapshot(vec![check("a", Status::Pass)], groups);
@@ -232,7 +233,7 @@ mod tests {
         let codes = Status::ALL.map(code);
         assert_eq!(codes, [200, 200, 200, 503], "of pass, warn, unknown and fail");
         let mut aside = check("a", Status::Pass);
-        aside.spec_mut().maintenance = true;
+        Arc::make_mut(&mut aside.spec).maintenance = true;
         let snapshot = snapshot(vec![aside], vec![]);
         assert_eq!(Spring.code(&Selection::all(&snapshot)), 503);
         assert_eq!(told(&snapshot, Detail::All)["components"]["a"]["status"], "OUT_OF_SERVICE");

@@ -36,14 +36,16 @@ impl Format for SpringV2 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::samples::{check, group, snapshot};
+    use crate::format::testing::{check, group, snapshot};
     use crate::status::Status;
     use serde_json::Value;
 
     #[test]
     fn components_are_called_details() {
-        let snapshot =
-            snapshot(vec![check("a", Status::Pass)], vec![group("g", &["a"], Status::Pass)]);
+        let snapshot = snapshot(
+            vec![check("a", Status::Pass)],
+            vec![group("g", &["a"], Status::Pass, (1, 1))],
+        );
         let body = SpringV2.render(&Selection::all(&snapshot));
         let body: Value = serde_json::from_slice(&body).expect("JSON");
         assert_eq!(body["details"]["g"]["details"]["a"]["details"]["state"], "pass");

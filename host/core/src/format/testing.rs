@@ -27,6 +27,11 @@ pub(super) fn check(name: &str, state: Status) -> CheckState {
     ran(name, outcome, Duration::from_millis(1))
 }
 
+/// A check that fails.
+pub(super) fn failed(name: &str) -> CheckState {
+    check(name, Status::Fail)
+}
+
 /// A check of the kind `http` after a run with this outcome.
 pub(super) fn ran(name: &str, outcome: Outcome, duration: Duration) -> CheckState {
     let place = Place::file("wellcheck.toml");

@@ -1,9 +1,10 @@
 //! The draft's quirks: what may be kept, what is told where, and what maintenance is.
 
 use super::*;
-use crate::format::samples::{check, failed, group, snapshot};
+use crate::format::testing::{check, failed, group, snapshot};
 use crate::format::{Options, by_name};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 fn body(selection: &Selection<'_>) -> Value {
     serde_json::from_slice(&HealthJson.render(selection)).expect("JSON")
@@ -13,7 +14,7 @@ fn body(selection: &Selection<'_>) -> Value {
 fn what_is_well_may_be_kept_for_the_shortest_interval_and_nothing_else() {
     let every = |name: &str, interval: Duration| {
         let mut check = check(name, Status::Pass);
-        check.spec_mut().timing.interval = interval;
+        Arc::make_mut(&mut check.spec).timing.interval = interval;
         check
     };
     let kept = |checks| HealthJson.cache_control(&Selection::all(&snapshot(checks, vec![])));
@@ -25,10 +26,10 @@ fn what_is_well_may_be_kept_for_the_shortest_interval_and_nothing_else() {
     assert_eq!(kept(vec![every("a", long), check("b", Status::Unknown)]), "no-store");
     let mut starting = every("a", long);
     starting.starting = true;
-    starting.spec_mut().start.interval = Some(Duration::from_secs(5));
+    Arc::make_mut(&mut starting.spec).start.interval = Some(Duration::from_secs(5));
     assert_eq!(kept(vec![starting]), "max-age=5");
     let mut aside = failed("b");
-    aside.spec_mut().maintenance = true;
+    Arc::make_mut(&mut aside.spec).maintenance = true;
     assert_eq!(kept(vec![every("a", long), aside]), "max-age=30");
 }
 
@@ -36,7 +37,7 @@ fn what_is_well_may_be_kept_for_the_shortest_interval_and_nothing_else() {
 fn endpoints_are_affected_only_where_something_is_not_well() {
     let with = |target: &str, status| {
         let mut check = check("a", status);
-        check.facts_mut().target = Some(target.to_owned());
+        Arc::make_mut(&mut check.facts).target = Some(target.to_owned());
         let snapshot = snapshot(vec![check], vec![]);
         body(&Selection::all(&snapshot))["checks"]["a"][0]["affectedEndpoints"].clone()
     };
@@ -45,13 +46,13 @@ fn endpoints_are_affected_only_where_something_is_not_well() {
         with("http://a/{b}?c=\"d e\"", Status::Fail),
         json!(["http://a/%7Bb%7D?c=%22d%20e%22"])
     );
-    assert_eq!(with("10.0.0.5:5432", Status::Warn), json!(["plugin://10.0.0.5:5432"]));
+    assert_eq!(with("10.0.0.5:5432", Status::Warn), json!(["http://10.0.0.5:5432"]));
 }
 
 #[test]
 fn what_is_in_maintenance_is_a_warning_with_a_note_and_never_an_error() {
     let mut aside = failed("a");
-    aside.spec_mut().maintenance = true;
+    Arc::make_mut(&mut aside.spec).maintenance = true;
     let snapshot = snapshot(vec![aside, check("b", Status::Pass)], vec![]);
     let all = body(&Selection::all(&snapshot));
     assert_eq!(all["status"], "pass");
@@ -65,7 +66,7 @@ fn what_is_in_maintenance_is_a_warning_with_a_note_and_never_an_error() {
 #[test]
 fn a_group_is_a_component_with_its_members() {
     let checks = vec![check("a", Status::Pass), failed("b")];
-    let snapshot = snapshot(checks, vec![group("both", &["a", "b"], Status::Fail)]);
+    let snapshot = snapshot(checks, vec![group("both", &["a", "b"], Status::Fail, (1, 2))]);
     let all = body(&Selection::all(&snapshot));
     let entry = &all["checks"]["both"][0];
     assert_eq!(entry["members"], json!(["a", "b"]));
@@ -78,7 +79,7 @@ fn a_group_is_a_component_with_its_members() {
 #[test]
 fn names_alone_tell_no_release_links_or_targets() {
     let mut check = failed("a");
-    check.facts_mut().target = Some("http://canary".to_owned());
+    Arc::make_mut(&mut check.facts).target = Some("http://canary".to_owned());
     let snapshot = snapshot(vec![check], vec![]);
     for detail in [Detail::Names, Detail::None] {
         let selection = Selection::all(&snapshot).told(Options { detail, ..Options::default() });
