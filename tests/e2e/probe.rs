@@ -3,15 +3,14 @@
 
 mod guarded;
 mod plugins;
-mod prometheus;
 
 use std::collections::BTreeSet;
 
-use self::prometheus::{Prometheus, promtool};
 use crate::support::certificates::Authority;
 use crate::support::host::{Host, host};
 use crate::support::http::Answer;
 use crate::support::nginx::Nginx;
+use crate::support::prometheus::{self, Prometheus};
 use crate::support::target;
 use crate::support::wait::until;
 
@@ -91,6 +90,13 @@ const TLS: &[&str] = &[
 
 fn set<'a>(lists: &[&[&'a str]]) -> BTreeSet<&'a str> {
     lists.concat().into_iter().collect()
+}
+
+/// What `promtool` says, which is nothing if it finds nothing.
+#[track_caller]
+fn promtool(metrics: &str) -> String {
+    let ended = prometheus::promtool(metrics);
+    ended.out + &ended.err
 }
 
 fn nginx() -> Nginx {
@@ -529,17 +535,18 @@ scrape_configs:
         host.address,
         nginx.url("/ok"),
     );
-    let prometheus = Prometheus::start(&config);
-    let found = |query: &str, wanted: usize| prometheus.until(query, "instance", wanted);
+    let prometheus = Prometheus::configured(&config);
+    let found = |query: &str, wanted: usize| prometheus.until_series(query, "instance", wanted);
     let pair = |index: usize, value: &str| (targets[index].clone(), value.to_owned());
     assert_eq!(found("probe_success", 2), [pair(0, "0"), pair(1, "1")]);
     assert_eq!(found("probe_http_status_code", 2), [pair(0, "503"), pair(1, "200")]);
     assert_eq!(found("probe_timeout_seconds", 2), [pair(0, "0.5"), pair(1, "0.5")]);
     assert_eq!(found("up{job=\"probe\"}", 2), [pair(0, "1"), pair(1, "1")]);
     // A target that may not be probed is the scrape's own failure, and not the target's.
-    let up = prometheus.until("up{job=\"refused\"}", "job", 1);
+    let up = prometheus.until_series("up{job=\"refused\"}", "job", 1);
     assert_eq!(up, [("refused".to_owned(), "0".to_owned())]);
-    let phases = prometheus.until("sum by (phase) (probe_http_duration_seconds)", "phase", 5);
+    let phases =
+        prometheus.until_series("sum by (phase) (probe_http_duration_seconds)", "phase", 5);
     let phases: Vec<&str> = phases.iter().map(|(phase, _)| phase.as_str()).collect();
     assert_eq!(phases, ["connect", "processing", "resolve", "tls", "transfer"]);
 }

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::support::host::{Host, host};
 use crate::support::http::Answer;
 use crate::support::program::{Ended, finish};
-use crate::support::prometheus::{Prometheus, program, promtool};
+use crate::support::prometheus::{Prometheus, promtool};
+use crate::support::servers;
 use crate::support::target;
 
 fn echo(name: &str, status: &str, more: &str) -> String {
@@ -144,7 +145,9 @@ fn a_real_prometheus_collects_states_counts_and_observations() {
 
 #[track_caller]
 fn check_http(host: &Host, path: &str) -> Ended {
-    let mut command = Command::new(program("check_http", "monitoring-plugins-basic"));
+    let dirs = ["/usr/lib/nagios/plugins"];
+    let program = servers::program(&["check_http"], &dirs, "monitoring-plugins-basic");
+    let mut command = Command::new(program);
     let port = host.address.port().to_string();
     finish(command.args(["-I", "127.0.0.1", "-p", &port, "-u", path]), "")
 }

@@ -1,13 +1,14 @@
 //! A real nginx on a free port, as its own process in the foreground; stopped by its number.
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::certificates::Pair;
+use super::servers::{free_address, program};
 use super::wait::until;
 
 /// A running nginx.
@@ -15,17 +16,6 @@ pub(crate) struct Nginx {
     child: Child,
     pub(crate) address: SocketAddr,
     dir: TempDir,
-}
-
-/// Where nginx is; Debian keeps it out of the path of ordinary users.
-#[track_caller]
-fn program() -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .chain([PathBuf::from("/usr/sbin")])
-        .map(|dir| dir.join("nginx"))
-        .find(|path| path.is_file());
-    found.expect("there is no nginx: run `tests/run`, or `apt-get install nginx-light`")
 }
 
 impl Nginx {
@@ -79,11 +69,6 @@ impl Nginx {
     }
 }
 
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
-    listener.local_addr().expect("it is bound")
-}
-
 fn write_config(dir: &Path, address: SocketAddr, tls: bool, locations: &str) {
     let listen = if tls {
         "ssl http2; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate cert.pem; ssl_certificate_key key.pem"
@@ -113,7 +98,8 @@ http {{
 }
 
 fn spawn(dir: &Path) -> Child {
-    Command::new(program())
+    // Debian keeps it out of the path of ordinary users.
+    Command::new(program(&["nginx"], &["/usr/sbin"], "nginx-light"))
         .args(["-e", "error.log", "-c", "nginx.conf", "-p"])
         .arg(format!("{}/", dir.display()))
         .stdin(Stdio::null())

@@ -1,7 +1,7 @@
 //! A real Prometheus on a free port that scrapes one server, as its own process; stopped by its number.
 
-use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -10,25 +10,13 @@ use tempfile::TempDir;
 
 use super::http::{Answer, raw};
 use super::program::{Ended, finish};
-use super::wait::until;
-
-/// Where a program is; `apt-get install` says how to get it.
-#[track_caller]
-pub(crate) fn program(name: &str, package: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .chain([PathBuf::from("/usr/lib/nagios/plugins")])
-        .map(|dir| dir.join(name))
-        .find(|path| path.is_file());
-    found.unwrap_or_else(|| {
-        panic!("there is no `{name}`: run `tests/run`, or `apt-get install {package}`")
-    })
-}
+use super::servers::{free_address, program};
+use super::wait::{LIMIT, until, until_within};
 
 /// What `promtool` says of metrics in the text of Prometheus.
 #[track_caller]
 pub(crate) fn promtool(metrics: &str) -> Ended {
-    let mut command = Command::new(program("promtool", "prometheus"));
+    let mut command = Command::new(program(&["promtool"], &[], "prometheus"));
     finish(command.args(["check", "metrics"]), metrics)
 }
 
@@ -43,17 +31,15 @@ impl Prometheus {
     /// Scrapes `/metrics` of a server, four times a second.
     #[track_caller]
     pub(crate) fn start(target: SocketAddr) -> Self {
-        Self::scrape(&format!("static_configs: [{{ targets: ['{target}'] }}]"))
+        Self::configured(&format!(
+            "global: {{ scrape_interval: 250ms, scrape_timeout: 250ms }}\nscrape_configs:\n- job_name: wellcheck\n  static_configs: [{{ targets: ['{target}'] }}]\n"
+        ))
     }
 
-    /// Likewise, with the lines of a job but its name.
+    /// Starts with this configuration.
     #[track_caller]
-    pub(crate) fn scrape(job: &str) -> Self {
+    pub(crate) fn configured(config: &str) -> Self {
         let dir = TempDir::with_prefix("wellcheck-prometheus-").expect("a temporary folder");
-        let config = format!(
-            "global: {{ scrape_interval: 250ms, scrape_timeout: 250ms }}\nscrape_configs:\n- job_name: wellcheck\n  {}\n",
-            job.replace('\n', "\n  ")
-        );
         std::fs::write(dir.path().join("prometheus.yml"), config).expect("a file");
         // Somebody else may take the port between finding and using it; then another one is tried.
         for _ in 0..5 {
@@ -96,21 +82,45 @@ impl Prometheus {
     /// Waits until an expression has a series.
     #[track_caller]
     pub(crate) fn until(&self, expression: &str) -> Vec<(Value, f64)> {
-        until(&format!("a series of `{expression}`"), || {
+        self.until_found(&format!("a series of `{expression}`"), expression, |count| count > 0)
+    }
+
+    /// Waits until an expression has so many series, and returns a label and the value of each,
+    /// sorted.
+    #[track_caller]
+    pub(crate) fn until_series(
+        &self,
+        expression: &str,
+        label: &str,
+        wanted: usize,
+    ) -> Vec<(String, String)> {
+        let what = format!("{wanted} series of `{expression}`");
+        let found = self.until_found(&what, expression, |count| count == wanted);
+        let text = |labels: &Value| labels[label].as_str().unwrap_or_default().to_owned();
+        let mut found: Vec<(String, String)> =
+            found.iter().map(|(labels, value)| (text(labels), value.to_string())).collect();
+        found.sort();
+        found
+    }
+
+    #[track_caller]
+    fn until_found(
+        &self,
+        what: &str,
+        expression: &str,
+        enough: impl Fn(usize) -> bool,
+    ) -> Vec<(Value, f64)> {
+        until_within(2 * LIMIT, what, || {
             let found = self.query(expression);
-            if found.is_empty() { Err(self.api("/api/v1/targets").to_string()) } else { Ok(found) }
+            let targets = || format!("{found:?}, {}", self.api("/api/v1/targets"));
+            if enough(found.len()) { Ok(found) } else { Err(targets()) }
         })
     }
 }
 
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
-    listener.local_addr().expect("it is bound")
-}
-
 fn spawn(dir: &Path, address: SocketAddr) -> Child {
     let log = std::fs::File::create(dir.join("log")).expect("a file");
-    Command::new(program("prometheus", "prometheus"))
+    Command::new(program(&["prometheus"], &[], "prometheus"))
         .current_dir(dir)
         .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data"])
         .arg(format!("--web.listen-address={address}"))

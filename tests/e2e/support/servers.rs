@@ -50,10 +50,15 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     dir.expect("a temporary folder").keep()
 }
 
+/// An address that was free a moment ago.
+pub(crate) fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
+    listener.local_addr().expect("it is bound")
+}
+
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
-    listener.local_addr().expect("it is bound").port()
+    free_address().port()
 }
 
 pub(crate) fn is_root() -> bool {
