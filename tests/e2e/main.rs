@@ -34,6 +34,7 @@ mod schedule;
 mod secrets;
 mod share;
 mod startup;
+mod systems;
 mod tcp_check;
 mod tidy;
 mod tools;
