@@ -3,6 +3,7 @@
 
 mod guarded;
 mod plugins;
+mod sockets;
 
 use std::collections::BTreeSet;
 

@@ -164,7 +164,7 @@ impl Expect {
             );
         }
         let searched = if truncated { "the part of the body within its limit" } else { "the body" };
-        let text = |needle: &str| memmem(body, needle.as_bytes());
+        let text = |needle: &str| contains(body, needle.as_bytes());
         if let Some(missing) = self.contains.iter().find(|needle| !text(needle)) {
             let message = format!("answered {named}, but {searched} does not contain `{missing}`");
             return Report::fail(FailReason::UnexpectedBody, message);
@@ -177,8 +177,9 @@ impl Expect {
     }
 }
 
-fn memmem(body: &[u8], needle: &[u8]) -> bool {
-    needle.is_empty() || body.windows(needle.len()).any(|window| window == needle)
+/// Whether `needle` is in `text`.
+pub(super) fn contains(text: &[u8], needle: &[u8]) -> bool {
+    needle.is_empty() || text.windows(needle.len()).any(|window| window == needle)
 }
 
 /// What a failed exchange says of the target; a fault where it says nothing of it.

@@ -8,10 +8,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, UNIX_EPOCH};
 
 use wellcheck_core::exposition::{Family, Kind};
-use wellcheck_core::outcome::{FaultReason, Observation, Outcome, Run};
+use wellcheck_core::outcome::{FailReason, FaultReason, Observation, Outcome, Run};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::snapshot::Facts;
-use wellcheck_net::Certificate;
+use wellcheck_net::{Certificate, Trace};
 
 use crate::server::sha256;
 
@@ -31,24 +31,44 @@ pub(crate) struct Probed {
 impl Probed {
     /// What can be said of any run: its observations and what a guest printed.
     pub(crate) fn of(run: Run, facts: &Facts) -> Self {
+        let mut probed = Self::bare(run, facts);
+        if facts.plugin.is_none() {
+            probed.families.extend(lookup(Duration::ZERO, None));
+        }
+        probed
+    }
+
+    fn bare(run: Run, facts: &Facts) -> Self {
         let mut probed = Self { run, families: Vec::new(), log: Vec::new(), refused: false };
         let denied = |run: &Run| matches!(&run.outcome, Outcome::Faulted(f) if f.reason == FaultReason::Denied);
         // A plugin is denied by its grants, whatever the target.
         probed.refused = facts.plugin.is_none() && denied(&probed.run);
         if let Outcome::Answered(report) = &probed.run.outcome {
-            let detail = |name: &str| report.details.iter().find(|(own, _)| own == name);
-            let address = detail("peer").and_then(|(_, text)| text.parse::<SocketAddr>().ok());
-            let resolve = report.observations.iter().find(|o| o.name == "resolve");
-            let resolve = resolve.and_then(|o| Duration::try_from_secs_f64(o.value).ok());
-            if facts.plugin.is_none() {
-                probed.families.extend(lookup(resolve.unwrap_or_default(), address));
-            }
             probed.families.push(observations(&report.observations));
-        } else if facts.plugin.is_none() {
-            probed.families.extend(lookup(Duration::ZERO, None));
         }
         probed.log.extend(probed.run.log.lines.iter().map(|line| Line::new("info", line)));
         probed.log.extend(probed.run.log.flags.iter().map(|line| Line::new("warn", line)));
+        probed
+    }
+
+    /// Likewise, of a run over a connection of its own.
+    pub(crate) fn over(trace: &Trace, run: Run, facts: &Facts) -> Self {
+        let mut probed = Self::bare(run, facts);
+        let address = trace.tried.or(trace.peer);
+        probed.families.extend(lookup(trace.phases.resolve, address));
+        probed.families.extend(tls(
+            trace.certificate.as_ref(),
+            trace.tls_version,
+            trace.tls_cipher,
+        ));
+        let mut log = Vec::new();
+        log.extend(address.map(|address| {
+            let took = format!("{:.6}", trace.phases.resolve.as_secs_f64());
+            Line::new("debug", "resolved the target").with("ip", address.ip()).with("seconds", took)
+        }));
+        log.extend(trace.peer.map(|peer| Line::new("debug", "connected").with("address", peer)));
+        log.extend(handshake(trace.certificate.as_ref(), trace.tls_version, trace.tls_cipher));
+        probed.log.splice(0..0, log);
         probed
     }
 
@@ -208,6 +228,32 @@ pub(crate) fn tls(
         ));
     }
     families
+}
+
+/// What the log says of a TLS handshake; nothing without one.
+pub(crate) fn handshake(
+    certificate: Option<&Certificate>,
+    version: Option<&str>,
+    cipher: Option<&str>,
+) -> Option<Line> {
+    let certificate = certificate?;
+    let line = Line::new("debug", "shook hands over TLS")
+        .with("version", version.unwrap_or("none"))
+        .with("cipher", cipher.unwrap_or("none"))
+        .with("subject", &certificate.subject)
+        .with("issuer", &certificate.issuer);
+    Some(line)
+}
+
+/// Whether what the target says is what the run failed for, by the name that dashboards know.
+pub(crate) fn failed_due_to_regex(run: &Run) -> Family {
+    let failed = matches!(&run.outcome, Outcome::Answered(report)
+        if report.reason == Some(FailReason::UnexpectedBody));
+    Family::gauge(
+        "probe_failed_due_to_regex",
+        "Whether the probe failed because of what the answer is expected to hold.",
+        f64::from(u8::from(failed)),
+    )
 }
 
 /// The observations of a run, each with its name, its unit and its own labels.

@@ -5,17 +5,16 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::Instant;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
-use wellcheck_core::outcome::{Answer, FailReason, Report, Run};
+use wellcheck_core::outcome::{Answer, FailReason, Report};
 use wellcheck_core::snapshot::Facts;
-use wellcheck_net::http::Client;
-use wellcheck_net::{Failure, FailureKind, Family, Guard, Phase, Trace};
+use wellcheck_net::{Failure, FailureKind, Phase, Stream, Trace};
 
-use super::socket::{Goal, run, shown};
-use super::{Checker, Kind, RunContext, Tools, tls};
+use super::http::contains;
+use super::socket::{FAMILY_KEY, Goal, Protocol, SocketCheck, family, shown};
+use super::{Checker, Kind, Tools, tls};
 
 /// Most bytes that are read in search of what is expected.
 const MAX_READ: usize = 64 * 1024;
@@ -30,12 +29,7 @@ const KEYS: &[Key] = &[
         "expect = \"PONG\"",
         "A text that must be in the first 64 KiB that the target says, or the check fails with `unexpected-body`.",
     ),
-    key(
-        "address-family",
-        "\"any\"",
-        "address-family = \"ipv6\"",
-        "Which addresses of the name to use: `any`, `ipv4` or `ipv6`.",
-    ),
+    FAMILY_KEY,
 ];
 
 /// See the module.
@@ -87,28 +81,21 @@ expect = "220 "
         let settings = tls::read(reader, tools, problems);
         let send = reader.text("send", problems).map(|text| text.value.into_bytes());
         let expect = reader.text("expect", problems).map(|text| text.value);
-        let families = [("any", Family::Any), ("ipv4", Family::V4), ("ipv6", Family::V6)];
-        let family = reader.word("address-family", &families, problems).unwrap_or_default();
+        let family = family(reader, problems);
         let (host, port) = target?;
         let settings = settings?;
-        Some(Arc::new(TcpCheck {
+        let goal = Goal { host, port, family, tls: wants_tls.then_some(settings) };
+        Some(Arc::new(SocketCheck {
             client: tools.client.clone(),
-            facts: Facts { target: Some(format!("{host}:{port}")), port, plugin: None },
-            goal: Goal {
-                host,
-                port,
-                family,
-                guard: Guard::allow_all(),
-                tls: wants_tls.then_some(settings),
-            },
-            send: send.unwrap_or_default(),
-            expect,
+            facts: Facts { target: Some(goal.name()), port, plugin: None },
+            goal,
+            protocol: Talk { send: send.unwrap_or_default(), expect },
         }))
     }
 }
 
 /// Reads `name:port`, `address:port` or `[address]:port`.
-pub(super) fn host_and_port(text: &str) -> Option<(String, u16)> {
+fn host_and_port(text: &str) -> Option<(String, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let port = port.parse().ok().filter(|port| *port > 0)?;
     let bracketed = host.starts_with('[') && host.ends_with(']');
@@ -119,34 +106,31 @@ pub(super) fn host_and_port(text: &str) -> Option<(String, u16)> {
     (name || address).then(|| (host.to_owned(), port))
 }
 
-struct TcpCheck {
-    client: Client,
-    goal: Goal,
-    facts: Facts,
+struct Talk {
     send: Vec<u8>,
     expect: Option<String>,
 }
 
-impl Checker for TcpCheck {
-    fn facts(&self) -> Facts {
-        self.facts.clone()
-    }
+impl Protocol for Talk {
+    const ALPN: &'static [&'static [u8]] = &[];
 
-    fn run<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Run> {
-        async move {
-            let started = Instant::now();
-            let mut trace = Trace::new(context.deadline);
-            let result = self.look(&mut trace).await;
-            run(started, &trace, result)
-        }
-        .boxed()
+    fn talk<'a>(
+        &'a self,
+        stream: Stream,
+        goal: &'a Goal,
+        trace: &'a mut Trace,
+    ) -> BoxFuture<'a, Result<Report, Failure>> {
+        self.hear(stream, goal.name(), trace).boxed()
     }
 }
 
-impl TcpCheck {
-    async fn look(&self, trace: &mut Trace) -> Result<Report, Failure> {
-        let mut stream = self.goal.connect(&self.client, &[], trace).await?;
-        let name = format!("{}:{}", self.goal.host, self.goal.port);
+impl Talk {
+    async fn hear(
+        &self,
+        mut stream: Stream,
+        name: String,
+        trace: &mut Trace,
+    ) -> Result<Report, Failure> {
         let mut heard = Vec::new();
         let mut found = self.expect.is_none();
         let doing = || format!("waiting for an answer from `{name}`");
@@ -200,11 +184,6 @@ impl TcpCheck {
         };
         Ok(Report::new(Answer::Pass, message))
     }
-}
-
-/// Whether `needle` is in `text`.
-pub(super) fn contains(text: &[u8], needle: &[u8]) -> bool {
-    needle.is_empty() || text.windows(needle.len()).any(|window| window == needle)
 }
 
 #[cfg(test)]

@@ -15,19 +15,25 @@ pub(super) const KEYS: &[Key] = &[
         "tls-verify = false",
         "Whether a certificate that is not trusted fails the check.",
     ),
-    key(
-        "tls-ca",
-        "the system's",
-        "tls-ca = \"/etc/ssl/internal-ca.pem\"",
-        "A PEM file with the roots to trust, and no others; relative to the configuration file.",
-    ),
-    key(
-        "tls-server-name",
-        "the URL's host",
-        "tls-server-name = \"shop.internal\"",
-        "The name to ask for and to expect in the certificate.",
-    ),
+    CA,
+    SERVER_NAME,
 ];
+
+/// Part of [`KEYS`], for kinds whose `tls-verify` means more.
+pub(super) const CA: Key = key(
+    "tls-ca",
+    "the system's",
+    "tls-ca = \"/etc/ssl/internal-ca.pem\"",
+    "A PEM file with the roots to trust, and no others; relative to the configuration file.",
+);
+
+/// Likewise.
+pub(super) const SERVER_NAME: Key = key(
+    "tls-server-name",
+    "the URL's host",
+    "tls-server-name = \"shop.internal\"",
+    "The name to ask for and to expect in the certificate.",
+);
 
 /// Reads them; `None` if a problem is fatal.
 pub(super) fn read(reader: &mut Reader, tools: &Tools, problems: &mut Problems) -> Option<Tls> {

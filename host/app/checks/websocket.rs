@@ -5,7 +5,6 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use http::{HeaderMap, Uri};
-use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -14,14 +13,13 @@ use url::Url;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
-use wellcheck_core::outcome::{Answer, FailReason, Report, Run};
+use wellcheck_core::outcome::{Answer, FailReason, Report};
 use wellcheck_core::snapshot::Facts;
-use wellcheck_net::http::Client;
-use wellcheck_net::{Failure, FailureKind, Family, Guard, Phase, Stream, Trace};
+use wellcheck_net::{Failure, FailureKind, Phase, Stream, Trace};
 
 use super::http::settings::headers;
-use super::socket::{Goal, run, shown};
-use super::{Checker, Kind, RunContext, Tools, tls};
+use super::socket::{FAMILY_KEY, Goal, Protocol, SocketCheck, family, shown};
+use super::{Checker, Kind, Tools, tls};
 use crate::sources::without_credentials;
 
 /// Longest message that is read, in bytes.
@@ -45,12 +43,7 @@ const KEYS: &[Key] = &[
         "expect = \"pong\"",
         "A text that must be in one of the messages that come, at most 1000 of 1 MiB each, or the check fails with `unexpected-body`. Without it the upgrade is enough.",
     ),
-    key(
-        "address-family",
-        "\"any\"",
-        "address-family = \"ipv6\"",
-        "Which addresses of the name to use: `any`, `ipv4` or `ipv6`.",
-    ),
+    FAMILY_KEY,
 ];
 
 /// See the module.
@@ -111,55 +104,49 @@ expect = "pong"
         let settings = tls::read(reader, tools, problems);
         let send = reader.text("send", problems).map(|text| text.value);
         let expect = reader.text("expect", problems).map(|text| text.value);
-        let families = [("any", Family::Any), ("ipv4", Family::V4), ("ipv6", Family::V6)];
-        let family = reader.word("address-family", &families, problems).unwrap_or_default();
+        let family = family(reader, problems);
         let (url, settings) = (url?, settings?);
         let port = url.port_or_known_default().unwrap_or(80);
         let host = url.host_str().unwrap_or_default().to_owned();
         let tls = (url.scheme() == "wss").then_some(settings);
-        Some(Arc::new(WebsocketCheck {
+        Some(Arc::new(SocketCheck {
             client: tools.client.clone(),
-            goal: Goal { host, port, family, guard: Guard::allow_all(), tls },
+            goal: Goal { host, port, family, tls },
             facts: Facts { target, port, plugin: None },
-            url,
-            headers,
-            send,
-            expect,
+            protocol: Talk { url, headers, send, expect },
         }))
     }
 }
 
-struct WebsocketCheck {
-    client: Client,
-    goal: Goal,
-    facts: Facts,
+struct Talk {
     url: Url,
     headers: HeaderMap,
     send: Option<String>,
     expect: Option<String>,
 }
 
-impl Checker for WebsocketCheck {
-    fn facts(&self) -> Facts {
-        self.facts.clone()
-    }
+impl Protocol for Talk {
+    const ALPN: &'static [&'static [u8]] = &[b"http/1.1"];
 
-    fn run<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Run> {
-        async move {
-            let started = Instant::now();
-            let mut trace = Trace::new(context.deadline);
-            let result = self.look(&mut trace).await;
-            run(started, &trace, result)
-        }
-        .boxed()
+    fn talk<'a>(
+        &'a self,
+        stream: Stream,
+        goal: &'a Goal,
+        trace: &'a mut Trace,
+    ) -> BoxFuture<'a, Result<Report, Failure>> {
+        self.converse(stream, goal, trace).boxed()
     }
 }
 
-impl WebsocketCheck {
-    async fn look(&self, trace: &mut Trace) -> Result<Report, Failure> {
-        let stream = self.goal.connect(&self.client, &[b"http/1.1"], trace).await?;
-        let doing = || format!("waiting for `{}` to upgrade the connection", self.goal.host);
-        let upgraded = trace.stage(Phase::Wait, doing, self.upgrade(stream)).await?;
+impl Talk {
+    async fn converse(
+        &self,
+        stream: Stream,
+        goal: &Goal,
+        trace: &mut Trace,
+    ) -> Result<Report, Failure> {
+        let doing = || format!("waiting for `{}` to upgrade the connection", goal.host);
+        let upgraded = trace.stage(Phase::Wait, doing, self.upgrade(stream, goal)).await?;
         let mut socket = match upgraded {
             Ok(socket) => socket,
             Err(report) => return Ok(report),
@@ -168,15 +155,15 @@ impl WebsocketCheck {
             if let Some(text) = &self.send {
                 let doing = || "sending a message".to_owned();
                 let sent =
-                    async { socket.send(text.as_str().into()).await.map_err(|e| self.broke(&e)) };
+                    async { socket.send(text.as_str().into()).await.map_err(|e| broke(goal, &e)) };
                 trace.stage(Phase::Wait, doing, sent).await?;
             }
             return Ok(Report::new(Answer::Pass, "upgraded the connection"));
         };
         let mut last = None;
-        let doing = || format!("waiting for a message from `{}`", self.goal.host);
+        let doing = || format!("waiting for a message from `{}`", goal.host);
         let heard =
-            trace.stage(Phase::Wait, doing, self.hear(&mut socket, expect, &mut last)).await;
+            trace.stage(Phase::Wait, doing, self.hear(&mut socket, goal, expect, &mut last)).await;
         let (ended, count) = match heard {
             Ok(Heard::Found(text)) => {
                 let message = format!("answered `{}`", shown(text.as_bytes()));
@@ -205,6 +192,7 @@ impl WebsocketCheck {
     async fn upgrade(
         &self,
         stream: Stream,
+        goal: &Goal,
     ) -> Result<Result<WebSocketStream<Stream>, Report>, Failure> {
         let unusable = |error: &Error| Failure::new(FailureKind::Request, error.to_string());
         let mut request =
@@ -221,7 +209,7 @@ impl WebsocketCheck {
                 FailReason::UnexpectedStatus,
                 format!("answered {} (expected 101 Switching Protocols)", response.status()),
             ))),
-            Err(error) => Err(self.broke(&error)),
+            Err(error) => Err(broke(goal, &error)),
         }
     }
 
@@ -229,16 +217,17 @@ impl WebsocketCheck {
     async fn hear(
         &self,
         socket: &mut WebSocketStream<Stream>,
+        goal: &Goal,
         expect: &str,
         last: &mut Option<String>,
     ) -> Result<Heard, Failure> {
         if let Some(text) = &self.send {
-            socket.send(text.as_str().into()).await.map_err(|error| self.broke(&error))?;
+            socket.send(text.as_str().into()).await.map_err(|error| broke(goal, &error))?;
         }
         for _ in 0..MAX_MESSAGES {
             let message = match socket.next().await {
                 None | Some(Err(Error::ConnectionClosed)) => return Ok(Heard::Closed),
-                Some(Err(error)) => return Err(self.broke(&error)),
+                Some(Err(error)) => return Err(broke(goal, &error)),
                 Some(Ok(message)) => message,
             };
             let text = match message {
@@ -254,21 +243,17 @@ impl WebsocketCheck {
         }
         Ok(Heard::Enough)
     }
+}
 
-    fn broke(&self, error: &Error) -> Failure {
-        let name = format!("{}:{}", self.goal.host, self.goal.port);
-        match error {
-            Error::Io(error) => Failure::from_io(error, &name),
-            Error::Capacity(error) => {
-                Failure::new(FailureKind::TooLarge, format!("`{name}`: {error}"))
-            }
-            error => {
-                let text: String = error.to_string().chars().take(200).collect();
-                Failure::new(
-                    FailureKind::Protocol,
-                    format!("`{name}` does not keep to the protocol: {text}"),
-                )
-            }
+fn broke(goal: &Goal, error: &Error) -> Failure {
+    let name = goal.name();
+    match error {
+        Error::Io(error) => Failure::from_io(error, &name),
+        Error::Capacity(error) => Failure::new(FailureKind::TooLarge, format!("`{name}`: {error}")),
+        error => {
+            let text: String = error.to_string().chars().take(200).collect();
+            let message = format!("`{name}` does not keep to the protocol: {text}");
+            Failure::new(FailureKind::Protocol, message)
         }
     }
 }

@@ -4,10 +4,11 @@ use std::future::Future;
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
-use wellcheck_core::outcome::{Answer, FailReason, Observation, Outcome, Report};
-use wellcheck_net::{Connector, Dial, Family, Guard, Phase, Stream, Tls, Trace};
+use wellcheck_core::outcome::{Answer, FailReason, Outcome, Report};
+use wellcheck_net::{Connector, Family, Phase, Stream, Tls, Trace};
 
 use super::super::http::explain;
+use super::super::socket::{dial, learnt, secure};
 use super::settings::Server;
 use super::wire::{Trouble, said};
 
@@ -31,10 +32,8 @@ impl<'a> Link<'a> {
 
     /// Resolves and connects.
     pub(in crate::checks) async fn connect(&mut self) -> Result<TcpStream, Trouble> {
-        let guard = Guard::allow_all();
         let Server { host, port, .. } = self.server;
-        let dial = Dial { host, port: *port, family: Family::Any, guard: &guard };
-        Ok(self.connector.tcp(&dial, &mut self.trace).await?)
+        Ok(dial(self.connector, host, *port, Family::Any, &mut self.trace).await?)
     }
 
     /// Shakes hands.
@@ -43,8 +42,7 @@ impl<'a> Link<'a> {
         stream: TcpStream,
         tls: &Tls,
     ) -> Result<Stream, Trouble> {
-        let stream = tls.handshake(stream, &self.server.host, &[], &mut self.trace).await?;
-        Ok(Stream::Tls(Box::new(stream)))
+        Ok(secure(stream, tls, &self.server.host, &[], &mut self.trace).await?)
     }
 
     /// What comes before the handshake of TLS, where the protocol has its own way to ask for it.
@@ -87,42 +85,19 @@ impl<'a> Link<'a> {
     }
 
     /// The outcome of the run, with all that was learnt, also before a failure.
-    pub(super) fn outcome(self, result: Result<String, Trouble>) -> Outcome {
+    pub(super) fn outcome(self, result: Result<String, Trouble>) -> (Outcome, Trace) {
         let mut report = match result {
             Ok(message) => Report::new(Answer::Pass, message),
             Err(Trouble::Answer(reason, message)) => Report::fail(reason, message),
             Err(Trouble::Failure(failure)) => match explain(&failure) {
                 Outcome::Answered(report) => report,
-                fault @ Outcome::Faulted(_) => return fault,
+                fault @ Outcome::Faulted(_) => return (fault, self.trace),
             },
         };
-        let phases = &self.trace.phases;
-        let timed = [
-            ("response-time", self.trace.elapsed()),
-            ("resolve", phases.resolve),
-            ("connect", phases.connect),
-            ("tls", phases.tls),
-            ("login", phases.wait),
-            ("query", phases.transfer),
-        ];
-        let reached = timed.into_iter().filter(|(_, duration)| !duration.is_zero());
-        report.observations =
-            reached.map(|(name, duration)| Observation::seconds(name, duration)).collect();
-        let mut add = |name: &str, text: String| report.details.push((name.to_owned(), text));
-        if let Some(peer) = self.trace.peer {
-            add("peer", peer.to_string());
-        }
-        if let Some(version) = self.version {
-            add("server-version", version);
-        }
-        if let Some(version) = self.trace.tls_version {
-            add("tls-version", version.to_owned());
-        }
-        if let Some(certificate) = self.trace.certificate {
-            add("certificate-subject", certificate.subject);
-            add("certificate-issuer", certificate.issuer);
-        }
-        Outcome::Answered(report)
+        let version = self.version.map(|version| ("server-version".to_owned(), version));
+        report.details.extend(version);
+        learnt(&self.trace, ["login", "query"], &mut report);
+        (Outcome::Answered(report), self.trace)
     }
 }
 

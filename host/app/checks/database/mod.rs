@@ -20,6 +20,7 @@ use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use wellcheck_core::outcome::{Run, RunLog};
 use wellcheck_core::snapshot::Facts;
+use wellcheck_net::Trace;
 use wellcheck_net::http::Client;
 
 pub(super) use link::Link;
@@ -27,6 +28,7 @@ pub(super) use question::{First, QUERY_KEYS, Question};
 pub(super) use settings::Server;
 pub(super) use wire::{Bounded, Trouble, Wire, said};
 
+use super::probed::Probed;
 use super::{Checker, RunContext};
 
 /// What a kind adds: its protocol.
@@ -42,21 +44,32 @@ pub(super) struct DatabaseCheck<P> {
     pub(super) protocol: P,
 }
 
+impl<P: Protocol> DatabaseCheck<P> {
+    async fn attempt(&self, context: &RunContext) -> (Run, Trace) {
+        let started = Instant::now();
+        let mut link = Link::new(&self.server, self.client.connector(), context.deadline);
+        let result = self.protocol.talk(&mut link).await;
+        let (outcome, trace) = link.outcome(result);
+        let (duration, log) = (started.elapsed(), RunLog::default());
+        let mut run = Run { outcome, duration, log, used: Vec::new() };
+        run.redact(&self.server.redactor);
+        (run, trace)
+    }
+}
+
 impl<P: Protocol> Checker for DatabaseCheck<P> {
     fn facts(&self) -> Facts {
         self.server.facts()
     }
 
     fn run<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Run> {
+        async move { self.attempt(context).await.0 }.boxed()
+    }
+
+    fn probe<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Probed> {
         async move {
-            let started = Instant::now();
-            let mut link = Link::new(&self.server, self.client.connector(), context.deadline);
-            let result = self.protocol.talk(&mut link).await;
-            let outcome = link.outcome(result);
-            let log = RunLog::default();
-            let mut run = Run { outcome, duration: started.elapsed(), log, used: Vec::new() };
-            run.redact(&self.server.redactor);
-            run
+            let (run, trace) = self.attempt(context).await;
+            Probed::over(&trace, run, &self.server.facts())
         }
         .boxed()
     }

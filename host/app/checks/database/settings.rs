@@ -26,18 +26,8 @@ pub(in crate::checks) const TLS_KEYS: &[Key] = &[
         "tls-verify = true",
         "Whether a certificate that is not trusted fails the check.",
     ),
-    key(
-        "tls-ca",
-        "the system's",
-        "tls-ca = \"/etc/ssl/internal-ca.pem\"",
-        "A PEM file with the roots to trust, and no others; relative to the configuration file.",
-    ),
-    key(
-        "tls-server-name",
-        "the URL's host",
-        "tls-server-name = \"db.internal\"",
-        "The name to ask for and to expect in the certificate.",
-    ),
+    tls::CA,
+    tls::SERVER_NAME,
 ];
 
 /// A server as configured.

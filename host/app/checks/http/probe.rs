@@ -3,11 +3,11 @@
 use http::header::{CONTENT_LENGTH, LAST_MODIFIED, TRANSFER_ENCODING};
 use http::{StatusCode, Version};
 use wellcheck_core::exposition::{Family, Kind};
-use wellcheck_core::outcome::{FailReason, Outcome, Run};
+use wellcheck_core::outcome::Run;
 use wellcheck_net::FailureKind;
 use wellcheck_net::http::{Answer, Exchange};
 
-use super::super::probed::{Line, Probed, lookup, tls};
+use super::super::probed::{Line, Probed, failed_due_to_regex, handshake, lookup, tls};
 
 /// The metrics and the lines of an exchange that a run came from.
 pub(super) fn probed(exchange: &Exchange, run: Run) -> Probed {
@@ -38,18 +38,12 @@ fn http(exchange: &Exchange, run: &Run) -> Vec<Family> {
         |family, (phase, took)| family.with(&[("phase", phase)], took.as_secs_f64()),
     );
     let answer = exchange.result.as_ref().ok();
-    let regex = matches!(&run.outcome, Outcome::Answered(report)
-        if report.reason == Some(FailReason::UnexpectedBody));
     let flag = |set: bool| f64::from(u8::from(set));
     #[expect(clippy::cast_precision_loss, reason = "bodies are bounded far below 2^52")]
     let body = answer.map_or(0.0, |answer| answer.body.len() as f64);
     let mut families = vec![
         durations,
-        Family::gauge(
-            "probe_failed_due_to_regex",
-            "Whether the probe failed because of what the body is expected to hold.",
-            flag(regex),
-        ),
+        failed_due_to_regex(run),
         Family::gauge(
             "probe_http_content_length",
             "What the answer says of the length of its body; -1 if it says nothing.",
@@ -141,14 +135,7 @@ fn log(exchange: &Exchange) -> Vec<Line> {
     if let Some(peer) = exchange.peer {
         log.push(Line::new("debug", "connected").with("address", peer));
     }
-    if let Some(certificate) = &exchange.certificate {
-        let line = Line::new("debug", "shook hands over TLS")
-            .with("version", exchange.tls_version.unwrap_or("none"))
-            .with("cipher", exchange.tls_cipher.unwrap_or("none"))
-            .with("subject", &certificate.subject)
-            .with("issuer", &certificate.issuer);
-        log.push(line);
-    }
+    log.extend(handshake(exchange.certificate.as_ref(), exchange.tls_version, exchange.tls_cipher));
     if let Some(status) = exchange.status {
         log.push(Line::new("info", "received an answer").with("status_code", status.as_u16()));
     }

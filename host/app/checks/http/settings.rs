@@ -8,9 +8,10 @@ use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::{Text, Value};
 use wellcheck_core::snapshot::Facts;
+use wellcheck_net::Proxy;
 use wellcheck_net::http::{HttpVersion, Redirects, Request};
-use wellcheck_net::{Family, Proxy};
 
+use super::super::socket::{FAMILY_KEY, family};
 use super::super::{Tools, tls};
 use super::Expect;
 use crate::sources::without_credentials;
@@ -73,12 +74,7 @@ pub(super) const KEYS: &[Key] = &[
         "http-version = \"2\"",
         "`1.1`, `2` (over plain `http` with prior knowledge) or `auto` (what the server prefers over TLS, else 1.1).",
     ),
-    key(
-        "address-family",
-        "\"any\"",
-        "address-family = \"ipv6\"",
-        "Which addresses of the name to use: `any`, `ipv4` or `ipv6`.",
-    ),
+    FAMILY_KEY,
     key(
         "certificate-days",
         "never",
@@ -122,8 +118,7 @@ pub(super) fn read(
     let versions =
         [("auto", HttpVersion::Auto), ("1.1", HttpVersion::Http1), ("2", HttpVersion::Http2)];
     let version = reader.word("http-version", &versions, problems).unwrap_or_default();
-    let families = [("any", Family::Any), ("ipv4", Family::V4), ("ipv6", Family::V6)];
-    let family = reader.word("address-family", &families, problems).unwrap_or_default();
+    let family = family(reader, problems);
     let redirects = match reader.integer("redirects", 0..=50, problems).unwrap_or(10) {
         0 => Redirects::Keep,
         limit => Redirects::Follow(u32::try_from(limit).expect("checked to be at most 50")),
