@@ -42,7 +42,9 @@ pub fn summary(items: &[Item<'_>]) -> String {
         "check or group" => "checks and groups".to_owned(),
         noun => format!("{noun}s"),
     };
+    let aside = others.iter().filter(|item| item.in_maintenance()).count();
     let text = match (off.len(), counted.len()) {
+        (0, 0) if aside > 0 => "nothing counts".to_owned(),
         (0, 0) => "no check counts yet".to_owned(),
         (0, 1) => format!("the {noun} passes"),
         (0, n) => format!("all {n} {plural} pass"),
@@ -50,7 +52,6 @@ pub fn summary(items: &[Item<'_>]) -> String {
         (1, n) => format!("1 of {n} {plural} does not pass: {named}"),
         (off, n) => format!("{off} of {n} {plural} do not pass: {named}{more}"),
     };
-    let aside = others.iter().filter(|item| item.in_maintenance()).count();
     let aside_text = match aside {
         0 => String::new(),
         1 => "; 1 is in maintenance".to_owned(),

@@ -67,7 +67,7 @@ const EXPECTED: &[(&str, [Said; 4])] = &[
     ),
     ("consul", [(503, "critical"), (200, "passing"), (200, "passing"), (503, "maintenance")]),
     ("consul-text", [(503, "critical"), (200, "passing"), (200, "passing"), (503, "maintenance")]),
-    ("text", [(503, "unknown:"), (200, "pass:"), (200, "pass:"), (503, "fail:")]),
+    ("text", [(503, "unknown:"), (200, "pass:"), (200, "pass:"), (200, "in maintenance:")]),
     ("clearskies", [(500, "failure"), (200, "success"), (200, "success"), (200, "success")]),
     (
         "nosana",

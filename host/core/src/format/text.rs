@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Format, Selection, backing_off, notes};
+use super::{Format, Selection, backing_off, notes, well_or_aside};
 use crate::outcome::Outcome;
 use crate::snapshot::{CheckState, Item};
 
@@ -27,8 +27,16 @@ impl Format for Text {
         &["text/plain"]
     }
 
+    fn code(&self, selection: &Selection<'_>) -> u16 {
+        if well_or_aside(selection) { 200 } else { 503 }
+    }
+
     fn render(&self, selection: &Selection<'_>) -> Vec<u8> {
-        let mut text = format!("{}: {}\n", selection.status(), selection.summary());
+        let word = match selection.in_maintenance() {
+            true => "in maintenance",
+            false => selection.status().as_str(),
+        };
+        let mut text = format!("{word}: {}\n", selection.summary());
         let groups = selection.groups.iter().map(Item::Group);
         let mut items: Vec<Item<'_>> =
             groups.chain(selection.checks.iter().map(Item::Check)).collect();
