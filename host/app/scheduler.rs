@@ -47,6 +47,9 @@ const PUBLISH: Duration = Duration::from_millis(50);
 /// not keep it busy with copying: while there is nothing but outcomes, and when a state changed.
 const PUBLISH_SHARE: [u32; 2] = [100, 20];
 
+/// Runs that are taken in before something else gets its turn.
+const AT_ONCE: usize = 256;
+
 /// How much later a plugin runs when there is no room for more of them.
 const CROWDED: Duration = Duration::from_millis(100);
 
@@ -163,7 +166,9 @@ impl Scheduler {
                 },
                 Some(ended) = self.runs.join_next_with_id(), if !self.runs.is_empty() => {
                     self.ended(ended);
-                    while let Some(ended) = self.runs.try_join_next_with_id() {
+                    // Some at once, and then whatever else is due.
+                    for _ in 0..AT_ONCE {
+                        let Some(ended) = self.runs.try_join_next_with_id() else { break };
                         self.ended(ended);
                     }
                 }
@@ -284,8 +289,11 @@ impl Scheduler {
             self.go_on(index, now);
         }
         for name in groups.iter().chain(moved.then_some(name)) {
-            for index in self.pending.get(name).cloned().unwrap_or_default() {
-                self.go_on(index, now);
+            let Some(mut pending) = self.pending.remove(name) else { continue };
+            pending.iter().for_each(|index| self.go_on(*index, now));
+            pending.retain(|index| self.slots[*index].pending().any(|other| other == name));
+            if !pending.is_empty() {
+                self.pending.insert(name.clone(), pending);
             }
         }
     }
@@ -320,11 +328,19 @@ impl Scheduler {
 
     /// Those of the names that have not been healthy yet. A group without members is.
     fn waits(&self, names: &[CheckName]) -> Vec<CheckName> {
-        let healthy = |name: &&CheckName| match self.groups.get(name.as_str()) {
+        names.iter().filter(|name| !self.is_healthy(name.as_str())).cloned().collect()
+    }
+
+    /// Whether a check or group is as it should be, also in maintenance: a group of which every
+    /// member is aside has no state of its own, so that its members are asked.
+    fn is_healthy(&self, name: &str) -> bool {
+        match self.groups.get(name) {
+            Some(group) if group.maintenance => {
+                group.spec.members.iter().all(|member| self.is_healthy(member.name.as_str()))
+            }
             Some(group) => group.spec.members.is_empty() || group.state.is_healthy(),
-            None => find(&self.slots, name.as_str()).is_some_and(|c| c.state.is_healthy()),
-        };
-        names.iter().filter(|name| !healthy(name)).cloned().collect()
+            None => find(&self.slots, name).is_some_and(|check| check.state.is_healthy()),
+        }
     }
 
     /// A check that never ran has not started, however its group is.
@@ -333,7 +349,7 @@ impl Scheduler {
             return false;
         }
         match &slot.spec.start.with {
-            Some(group) => self.groups.get(group.as_str()).is_some_and(|g| g.state.is_healthy()),
+            Some(group) => self.is_healthy(group.as_str()),
             None => slot.state.state.is_healthy(),
         }
     }

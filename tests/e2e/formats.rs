@@ -11,7 +11,7 @@ use wellcheck_core::config::{Problem, Severity};
 use wellcheck_core::endpoint::Detail;
 use wellcheck_core::format::{FORMATS, Format, Options, Selection, api, by_name};
 use wellcheck_core::grant::Grants;
-use wellcheck_core::group::{GroupSpec, Member, Needs, UnknownMember};
+use wellcheck_core::group::{Count, GroupSpec, Member, Needs, UnknownMember};
 use wellcheck_core::id::{CheckName, PluginName};
 use wellcheck_core::limits::RunLimits;
 use wellcheck_core::outcome::{
@@ -107,10 +107,11 @@ fn group(name: &str, needs: Needs, members: &[(&str, Status)]) -> GroupState {
         thresholds: Thresholds { failure: 1, success: 1 },
         place: Place::file("wellcheck.toml"),
     };
-    let standings = members.iter().map(|(_, status)| (*status, 1));
+    let mut count = Count::default();
+    members.iter().for_each(|(_, status)| count.add(*status, 1));
     let healthy = members.iter().filter(|(_, status)| status.is_healthy()).count();
     GroupState {
-        state: spec.status(standings).expect("it has members"),
+        state: spec.status(&count).expect("it has members"),
         spec: Arc::new(spec),
         since: at(0),
         asked: true,

@@ -1,9 +1,9 @@
 //! The states of groups: made from those of their members whenever one of these may have changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use wellcheck_core::group::GroupSpec;
+use wellcheck_core::group::{Count, GroupSpec};
 use wellcheck_core::id::CheckName;
 use wellcheck_core::snapshot::{CheckState, GroupState, Item};
 use wellcheck_core::status::Status;
@@ -18,8 +18,9 @@ pub(super) type Find<'a> = &'a dyn Fn(&str) -> Option<&'a Arc<CheckState>>;
 pub(super) struct Groups {
     /// By name.
     list: Vec<Group>,
-    /// The groups, by their places in the list, that a check or group is directly within.
-    of: BTreeMap<String, Vec<usize>>,
+    /// The groups that a check or group is directly within, by their places in the list, each with
+    /// its place among the members.
+    of: HashMap<String, Vec<(usize, usize)>>,
     /// All of them, the inner ones first.
     order: Vec<usize>,
     /// The place of each of them in `order`.
@@ -31,6 +32,30 @@ struct Group {
     state: Arc<GroupState>,
     /// What its members argued for when they were last asked.
     argued: Option<Status>,
+    /// What is known of each member, and of all together: a member that changes costs the same
+    /// however many there are.
+    members: Vec<Seen>,
+    count: Count,
+    aside: usize,
+}
+
+/// What a group knows of a member. One that is not there is `unknown`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    status: Status,
+    counts: bool,
+    aside: bool,
+}
+
+impl Seen {
+    fn of(item: Option<Item<'_>>) -> Self {
+        match item {
+            Some(item) => {
+                Self { status: item.state(), counts: item.counts(), aside: item.in_maintenance() }
+            }
+            None => Self { status: Status::Unknown, counts: true, aside: false },
+        }
+    }
 }
 
 impl Groups {
@@ -52,8 +77,8 @@ impl Groups {
             .collect();
         self.of.clear();
         for (index, group) in self.list.iter().enumerate() {
-            for member in &group.state.spec.members {
-                self.of.entry(member.name.to_string()).or_default().push(index);
+            for (place, member) in group.state.spec.members.iter().enumerate() {
+                self.of.entry(member.name.to_string()).or_default().push((index, place));
             }
         }
         self.order = self.inner_first();
@@ -62,7 +87,10 @@ impl Groups {
             self.ranks[*index] = rank;
         }
         for index in self.order.clone() {
-            self.evaluate(index, Cause::Picture, find, now);
+            let members = 0..self.list[index].state.spec.members.len();
+            self.list[index].forget();
+            members.for_each(|member| self.look(index, member, find));
+            self.evaluate(index, Cause::Picture, now);
         }
     }
 
@@ -102,7 +130,7 @@ impl Groups {
     }
 
     /// A run of a check has ended, and may have changed what is seen of it. Returns the groups that
-    /// have another state now.
+    /// may be seen in another way now.
     pub(super) fn ran(
         &mut self,
         check: &str,
@@ -112,56 +140,50 @@ impl Groups {
     ) -> Vec<CheckName> {
         let mut moved = Vec::new();
         // By rank, so that each is asked once, and after all that is within it.
-        let mut open: BTreeMap<usize, bool> = BTreeMap::new();
+        let mut open: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         self.open(check, changed, &mut open);
-        while let Some((rank, changed)) = open.pop_first() {
+        while let Some((rank, members)) = open.pop_first() {
             let index = self.order[rank];
+            let touched = !members.is_empty();
             // Without a change nothing moves but a row of evaluations that argue for another state.
-            let (seen, has_moved) = if changed || self.list[index].tracker.row() > 0 {
-                self.evaluate(index, Cause::Run, find, now)
-            } else {
+            let (seen, has_moved) = if members.is_empty() && self.list[index].tracker.row() == 0 {
                 (false, false)
+            } else {
+                members.into_iter().for_each(|member| self.look(index, member, find));
+                self.evaluate(index, Cause::Run, now)
             };
             let name = self.list[index].state.spec.name.clone();
             self.open(name.as_str(), seen, &mut open);
-            if has_moved {
+            // One in maintenance has no state of its own: whoever waits for it asks its members.
+            if has_moved || touched && self.list[index].state.maintenance {
                 moved.push(name);
             }
         }
         moved
     }
 
-    /// Adds the groups that a check or group is directly within.
-    fn open(&self, name: &str, changed: bool, open: &mut BTreeMap<usize, bool>) {
-        for index in self.of.get(name).map_or(&[][..], |groups| groups) {
-            *open.entry(self.ranks[*index]).or_default() |= changed;
+    /// Adds the groups that a check or group is directly within, each with the members that changed.
+    fn open(&self, name: &str, changed: bool, open: &mut BTreeMap<usize, Vec<usize>>) {
+        for (index, member) in self.of.get(name).map_or(&[][..], |groups| groups) {
+            let members = open.entry(self.ranks[*index]).or_default();
+            members.extend(changed.then_some(*member));
         }
     }
 
-    /// Asks the members of a group. Returns whether anything of it changed, and whether its state did.
-    fn evaluate(
-        &mut self,
-        index: usize,
-        cause: Cause,
-        find: Find<'_>,
-        now: WallTime,
-    ) -> (bool, bool) {
+    /// Looks at one member of a group.
+    fn look(&mut self, index: usize, member: usize, find: Find<'_>) {
         let spec = Arc::clone(&self.list[index].state.spec);
-        let mut standings = Vec::with_capacity(spec.members.len());
-        let (mut healthy, mut aside) = (0, 0);
-        for member in &spec.members {
-            let name = member.name.as_str();
-            let check = find(name).map(Item::Check);
-            let Some(item) = check.or_else(|| self.get(name).map(Item::Group)) else { continue };
-            aside += usize::from(item.in_maintenance());
-            if item.counts() {
-                healthy += usize::from(item.state().is_healthy());
-                standings.push((item.state(), member.weight));
-            }
-        }
-        let all = standings.len();
-        let status = spec.status(standings);
+        let name = spec.members[member].name.as_str();
+        let check = find(name).map(Item::Check);
+        let seen = Seen::of(check.or_else(|| self.get(name).map(Item::Group)));
+        self.list[index].take_in(member, spec.members[member].weight, seen);
+    }
+
+    /// Asks the members of a group. Returns whether anything of it changed, and whether its state did.
+    fn evaluate(&mut self, index: usize, cause: Cause, now: WallTime) -> (bool, bool) {
         let group = &mut self.list[index];
+        let spec = Arc::clone(&group.state.spec);
+        let status = spec.status(&group.count);
         let before = Arc::clone(&group.state);
         let again = status == std::mem::replace(&mut group.argued, status);
         let state = match status {
@@ -178,10 +200,10 @@ impl Groups {
                 group.tracker.state()
             }
         };
-        let maintenance = aside > 0 && aside == spec.members.len();
+        let maintenance = group.aside > 0 && group.aside == spec.members.len();
         let moved = state != before.state;
         let asked = status.is_some();
-        let healthy = (healthy, all);
+        let healthy = group.count.healthy();
         let seen = moved
             || (asked, maintenance, healthy) != (before.asked, before.maintenance, before.healthy);
         if seen {
@@ -225,7 +247,33 @@ impl Group {
             maintenance: false,
             healthy: (0, 0),
         };
-        Self { tracker: Tracker::default(), state: Arc::new(state), argued: None }
+        Self {
+            tracker: Tracker::default(),
+            state: Arc::new(state),
+            argued: None,
+            members: Vec::new(),
+            count: Count::default(),
+            aside: 0,
+        }
+    }
+
+    /// Nothing is known of the members any more.
+    fn forget(&mut self) {
+        let aside = Seen { status: Status::Unknown, counts: false, aside: false };
+        self.members = vec![aside; self.state.spec.members.len()];
+        self.count = Count::default();
+        self.aside = 0;
+    }
+
+    fn take_in(&mut self, member: usize, weight: u32, seen: Seen) {
+        let before = std::mem::replace(&mut self.members[member], seen);
+        if before.counts {
+            self.count.remove(before.status, weight);
+        }
+        if seen.counts {
+            self.count.add(seen.status, weight);
+        }
+        self.aside = self.aside + usize::from(seen.aside) - usize::from(before.aside);
     }
 }
 

@@ -81,24 +81,48 @@ impl UnknownMember {
         &[("unhealthy", Self::Unhealthy), ("healthy", Self::Healthy), ("left-out", Self::LeftOut)];
 }
 
-/// A member as it is: its status and its weight.
-pub type Standing = (Status, u32);
+/// The members that count, by their status: how many there are, and what they weigh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Count {
+    /// In the order of [`Status::ALL`].
+    members: [usize; Status::ALL.len()],
+    weights: [u64; Status::ALL.len()],
+}
+
+impl Count {
+    /// A member more.
+    pub fn add(&mut self, status: Status, weight: u32) {
+        self.members[status as usize] += 1;
+        self.weights[status as usize] += u64::from(weight);
+    }
+
+    /// A member less, which was added before.
+    pub fn remove(&mut self, status: Status, weight: u32) {
+        self.members[status as usize] -= 1;
+        self.weights[status as usize] -= u64::from(weight);
+    }
+
+    /// Those that are as they should be, and all.
+    pub fn healthy(&self) -> (usize, usize) {
+        let healthy = Status::ALL.into_iter().filter(|status| status.is_healthy());
+        (healthy.map(|status| self.members[status as usize]).sum(), self.members.iter().sum())
+    }
+}
 
 impl GroupSpec {
     /// The status that these members argue for; `None` where there is none to ask.
-    pub fn status(&self, members: impl IntoIterator<Item = Standing>) -> Option<Status> {
-        let mut weights = [0_u64; Status::ALL.len()];
-        let mut any = false;
-        for (status, weight) in members {
-            let status = match (status, self.unknown) {
-                (Status::Unknown, UnknownMember::Healthy) => Status::Pass,
-                (Status::Unknown, UnknownMember::LeftOut) => continue,
-                (status, _) => status,
-            };
-            any = true;
-            weights[status as usize] += u64::from(weight);
+    pub fn status(&self, count: &Count) -> Option<Status> {
+        let Count { mut members, mut weights } = *count;
+        let (pass, unknown) = (Status::Pass as usize, Status::Unknown as usize);
+        match self.unknown {
+            UnknownMember::Unhealthy => {}
+            UnknownMember::Healthy => {
+                members[pass] += std::mem::take(&mut members[unknown]);
+                weights[pass] += std::mem::take(&mut weights[unknown]);
+            }
+            UnknownMember::LeftOut => (members[unknown], weights[unknown]) = (0, 0),
         }
-        if !any {
+        if members.iter().sum::<usize>() == 0 {
             return None;
         }
         let whole: u64 = weights.iter().sum();
@@ -141,8 +165,15 @@ mod tests {
         }
     }
 
+    fn count(members: &[(Status, u32)]) -> Count {
+        let mut count = Count::default();
+        members.iter().for_each(|(status, weight)| count.add(*status, *weight));
+        count
+    }
+
     fn of(needs: Needs, states: &[Status]) -> Option<Status> {
-        group(needs, UnknownMember::Unhealthy).status(states.iter().map(|state| (*state, 1)))
+        let members: Vec<_> = states.iter().map(|state| (*state, 1)).collect();
+        group(needs, UnknownMember::Unhealthy).status(&count(&members))
     }
 
     #[test]
@@ -169,20 +200,30 @@ mod tests {
     #[test]
     fn weights_count() {
         let needs = group(Needs::AtLeast(3), UnknownMember::Unhealthy);
-        assert_eq!(needs.status([(P, 3), (F, 1)]), Some(P));
-        assert_eq!(needs.status([(P, 1), (W, 2), (F, 5)]), Some(W));
-        assert_eq!(needs.status([(P, 1), (F, 5)]), Some(F));
-        assert_eq!(needs.status([(F, 0)]), Some(P), "nothing of weight is asked for");
+        assert_eq!(needs.status(&count(&[(P, 3), (F, 1)])), Some(P));
+        assert_eq!(needs.status(&count(&[(P, 1), (W, 2), (F, 5)])), Some(W));
+        assert_eq!(needs.status(&count(&[(P, 1), (F, 5)])), Some(F));
+        assert_eq!(needs.status(&count(&[(F, 0)])), Some(P), "nothing of weight is asked for");
     }
 
     #[test]
     fn what_nobody_knows_is_as_the_group_says() {
-        let all = |unknown| group(Needs::All, unknown).status([(P, 1), (U, 1)]);
+        let all = |unknown| group(Needs::All, unknown).status(&count(&[(P, 1), (U, 1)]));
         assert_eq!(all(UnknownMember::Unhealthy), Some(U));
         assert_eq!(all(UnknownMember::Healthy), Some(P));
         assert_eq!(all(UnknownMember::LeftOut), Some(P));
-        let only = |unknown| group(Needs::All, unknown).status([(U, 1)]);
+        let only = |unknown| group(Needs::All, unknown).status(&count(&[(U, 1)]));
         assert_eq!(only(UnknownMember::LeftOut), None);
+    }
+
+    #[test]
+    fn who_is_added_and_removed_leaves_nothing() {
+        let mut all = count(&[(P, 2), (F, 1), (W, 0)]);
+        assert_eq!(all.healthy(), (2, 3));
+        for (status, weight) in [(P, 2), (F, 1), (W, 0)] {
+            all.remove(status, weight);
+        }
+        assert_eq!(all, Count::default());
     }
 
     proptest! {

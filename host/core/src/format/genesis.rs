@@ -33,7 +33,7 @@ impl Format for Genesis {
         let counted = selection.roots.iter().filter(|item| item.counts());
         let up = counted.map(|item| item.state()).all(|state| state == Status::Pass);
         let standby = selection.options.standby_is_healthy || !selection.has_maintenance();
-        if up && standby { 200 } else { 503 }
+        if up && standby && !selection.lacks() { 200 } else { 503 }
     }
 
     fn render(&self, selection: &Selection<'_>) -> Vec<u8> {

@@ -104,6 +104,10 @@ pub struct Selection<'a> {
     pub groups: Cow<'a, [Arc<GroupState>]>,
     /// What the state is made from; see [`Selection::tree`] for what may be told.
     roots: Vec<Item<'a>>,
+    /// What was asked for and is not there, which nobody knows the state of; and whether something
+    /// was asked for and nothing is.
+    missing: Vec<&'a CheckName>,
+    picked_nothing: bool,
     /// Whether the answer is about many, about a group or about one check.
     pub scope: Scope,
     /// How it is told.
@@ -146,6 +150,8 @@ impl<'a> Selection<'a> {
             checks: Cow::Borrowed(&snapshot.checks),
             groups: Cow::Borrowed(&snapshot.groups),
             roots: snapshot.roots(),
+            missing: Vec::new(),
+            picked_nothing: false,
             scope: Scope::All,
             options: Options::default(),
             aside: false,
@@ -161,24 +167,30 @@ impl<'a> Selection<'a> {
         Self { scope, ..Self::within(snapshot, vec![item], &[]) }
     }
 
-    /// What an endpoint answers for. Names that are not there are left out.
-    pub fn pick(snapshot: &'a Snapshot, pick: &Pick) -> Self {
+    /// What an endpoint answers for. A name that is not there is one of which nobody knows the state.
+    pub fn pick(snapshot: &'a Snapshot, pick: &'a Pick) -> Self {
         if pick.is_all() {
             return Self::all(snapshot);
         }
         let mut roots = Vec::new();
+        let mut missing = Vec::new();
         if pick.names.is_empty() && pick.tags.is_empty() {
             roots = snapshot.roots();
-        } else {
-            roots.extend(pick.names.iter().filter_map(|name| snapshot.item(name.as_str())));
-            let all = snapshot.groups.iter().map(Item::Group);
-            let all = all.chain(snapshot.checks.iter().map(Item::Check));
-            roots.extend(all.filter(|item| item.tags().iter().any(|tag| pick.tags.contains(tag))));
         }
-        roots.retain(|item| !pick.exclude.iter().any(|name| name.as_str() == item.name()));
+        for name in &pick.names {
+            match snapshot.item(name.as_str()) {
+                Some(item) => roots.push(item),
+                None => missing.push(name),
+            }
+        }
+        roots.extend(tagged(snapshot, &pick.tags));
+        let excluded = |name: &str| pick.exclude.iter().any(|other| other.as_str() == name);
+        roots.retain(|item| !excluded(item.name()));
+        missing.retain(|name| !excluded(name.as_str()));
         let mut seen = BTreeSet::new();
         roots.retain(|item| seen.insert(item.name()));
-        Self::within(snapshot, roots, &pick.exclude)
+        let picked_nothing = roots.is_empty() && missing.is_empty();
+        Self { missing, picked_nothing, ..Self::within(snapshot, roots, &pick.exclude) }
     }
 
     /// These, and everything in them but what is excluded.
@@ -205,6 +217,8 @@ impl<'a> Selection<'a> {
             checks: checks.into_values().collect(),
             groups: groups.into_values().collect(),
             roots,
+            missing: Vec::new(),
+            picked_nothing: false,
             scope: Scope::All,
             options: Options::default(),
             aside: false,
@@ -219,6 +233,7 @@ impl<'a> Selection<'a> {
             Detail::All => {}
             Detail::Names => {
                 self.checks = self.checks.iter().map(|check| Arc::new(check.bare())).collect();
+                self.groups = self.groups.iter().map(|group| Arc::new(group.bare())).collect();
             }
             Detail::None => {
                 self.aside = self.has_maintenance();
@@ -233,13 +248,23 @@ impl<'a> Selection<'a> {
     pub fn status(&self) -> Status {
         match (self.scope, &self.roots[..]) {
             (Scope::One | Scope::Group, [item]) => item.state(),
-            _ => aggregate::status(self.roots.iter().copied()),
+            _ => {
+                let status = aggregate::status(self.roots.iter().copied());
+                if self.lacks() { status.worst(Status::Unknown) } else { status }
+            }
         }
+    }
+
+    /// Whether something was asked for that is not there.
+    fn lacks(&self) -> bool {
+        !self.missing.is_empty() || self.picked_nothing
     }
 
     /// Whether everything that could count is in maintenance, and there is something.
     pub fn in_maintenance(&self) -> bool {
-        !self.roots.is_empty() && self.roots.iter().all(|item| item.in_maintenance())
+        !self.roots.is_empty()
+            && self.missing.is_empty()
+            && self.roots.iter().all(|item| item.in_maintenance())
     }
 
     /// Whether any check of it is in maintenance, told or not.
@@ -257,7 +282,18 @@ impl<'a> Selection<'a> {
         match self.options.detail {
             Detail::None if self.status() == Status::Pass => "all is well".to_owned(),
             Detail::None => "not all is well".to_owned(),
-            Detail::Names | Detail::All => aggregate::summary(&self.roots),
+            Detail::Names | Detail::All if self.picked_nothing => {
+                "nothing that is there was picked".to_owned()
+            }
+            Detail::Names | Detail::All if self.missing.is_empty() => {
+                aggregate::summary(&self.roots)
+            }
+            Detail::Names | Detail::All => {
+                let missing: Vec<String> =
+                    self.missing.iter().map(|name| format!("`{name}`")).collect();
+                let summary = aggregate::summary(&self.roots);
+                format!("not there: {}; {summary}", missing.join(", "))
+            }
         }
     }
 
@@ -288,6 +324,17 @@ fn well_or_aside(selection: &Selection<'_>) -> bool {
     selection.status().is_healthy() || selection.in_maintenance()
 }
 
+/// What has one of these tags, but what lies within a group that has one too: that counts through it.
+fn tagged<'a>(snapshot: &'a Snapshot, tags: &[String]) -> Vec<Item<'a>> {
+    let has = |item: &Item<'_>| item.tags().iter().any(|tag| tags.contains(tag));
+    let groups: Vec<Item<'a>> = snapshot.groups.iter().map(Item::Group).filter(has).collect();
+    let inner = Selection::within(snapshot, groups.clone(), &[]);
+    let members = inner.groups.iter().flat_map(|group| group.spec.members.iter());
+    let within: BTreeSet<&str> = members.map(|member| member.name.as_str()).collect();
+    let checks = snapshot.checks.iter().map(Item::Check).filter(has);
+    groups.iter().copied().chain(checks).filter(|item| !within.contains(item.name())).collect()
+}
+
 fn running(plugin: &PluginState) -> String {
     match &plugin.running {
         Some(facts) => format!("; version {} goes on", facts.version),
@@ -309,7 +356,7 @@ fn notes(selection: &Selection<'_>) -> Vec<String> {
     }
     let setup = &selection.snapshot.setup;
     let mut notes = Vec::new();
-    if selection.checks.is_empty() {
+    if selection.snapshot.checks.is_empty() {
         notes.push(
             "there is nothing to check: no check is configured, and the plugins folder is empty"
                 .to_owned(),
@@ -341,6 +388,8 @@ fn notes(selection: &Selection<'_>) -> Vec<String> {
     notes
 }
 
+#[cfg(test)]
+mod bare;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -159,15 +159,9 @@ impl Resolver<'_> {
 
     fn weights(&mut self, reader: &mut Reader, members: &mut [Member]) {
         let what = reader.what().to_owned();
-        let Some(table) = reader.table("weights", &mut self.problems) else { return };
-        for (name, entry) in table.entries {
-            let shown = name.escape_debug();
-            let Some(member) = members.iter_mut().find(|member| member.name.as_str() == name)
-            else {
-                let message = format!("`weights` of {what} names `{shown}`, which is no member");
-                self.problems.error(&entry.key, message);
-                continue;
-            };
+        let Some(mut table) = reader.table("weights", &mut self.problems) else { return };
+        for member in members {
+            let Some(entry) = table.entries.remove(member.name.as_str()) else { continue };
             let weight = match entry.node.value {
                 Value::Integer(n) => u32::try_from(n).ok().filter(|n| *n <= 1000),
                 _ => None,
@@ -177,10 +171,16 @@ impl Resolver<'_> {
                 None => self.problems.error(
                     &entry.node.place,
                     format!(
-                        "the weight of `{shown}` in {what} is not a whole number from 0 to 1000"
+                        "the weight of `{}` in {what} is not a whole number from 0 to 1000",
+                        member.name
                     ),
                 ),
             }
+        }
+        for (name, entry) in table.entries {
+            let shown = name.escape_debug();
+            let message = format!("`weights` of {what} names `{shown}`, which is no member");
+            self.problems.error(&entry.key, message);
         }
     }
 
@@ -214,14 +214,9 @@ impl Resolver<'_> {
         })
     }
 
-    /// Whether everything is there that a key names. What is missing because a sidecar is broken
-    /// refuses nothing.
-    pub(super) fn find_named(
-        &mut self,
-        checks: &[CheckSpec],
-        groups: &[GroupSpec],
-        broken_sidecars: bool,
-    ) {
+    /// Whether everything is there that a key names. What is not counts as `unknown`, and refuses
+    /// nothing: a plugin's file or a sidecar may bring it, or have taken it away.
+    pub(super) fn find_named(&mut self, checks: &[CheckSpec], groups: &[GroupSpec]) {
         let groups_only: BTreeSet<&str> = groups.iter().map(|group| group.name.as_str()).collect();
         let mut all = groups_only.clone();
         all.extend(checks.iter().map(|check| check.name.as_str()));
@@ -231,7 +226,12 @@ impl Resolver<'_> {
                 continue;
             }
             let noun = if named.only_group { "group" } else { "check or group" };
-            let hint = match problem::did_you_mean(&named.name, known.iter().copied()) {
+            // Likenesses cost something, and would not be shown.
+            let like = match self.problems.is_full() {
+                true => None,
+                false => problem::did_you_mean(&named.name, known.iter().copied()),
+            };
+            let hint = match like {
                 Some(known) => format!("did you mean `{known}`?"),
                 None => format!("expected the name of a {noun}"),
             };
@@ -240,16 +240,21 @@ impl Resolver<'_> {
                 "`{}` of {} names `{shown}`, and there is no such {noun} ({hint})",
                 named.key, named.what
             );
-            if named.in_sidecar || broken_sidecars {
-                self.problems.warning(&named.place, message);
+            // Groups stand in the configuration alone, and a name must be one.
+            if named.only_group || CheckName::new(&named.name).is_err() {
+                match named.in_sidecar {
+                    true => self.problems.warning(&named.place, message),
+                    false => self.problems.error(&named.place, message),
+                }
             } else {
-                self.problems.error(&named.place, message);
+                let message = format!("{message}; until there is one, it counts as `unknown`");
+                self.problems.warning(&named.place, message);
             }
         }
     }
 
-    /// Groups that are in themselves, groups that lie too deep, checks that wait for themselves.
-    pub(super) fn circles(&mut self, checks: &[CheckSpec], groups: &[GroupSpec]) {
+    /// Groups that are in themselves, and groups that lie too deep.
+    pub(super) fn circles(&mut self, groups: &[GroupSpec]) {
         let inside: BTreeMap<&str, &GroupSpec> =
             groups.iter().map(|group| (group.name.as_str(), group)).collect();
         let mut depths: BTreeMap<&str, usize> = BTreeMap::new();
@@ -272,35 +277,74 @@ impl Resolver<'_> {
                 }
             }
         }
-        let by_name: BTreeMap<&str, &CheckSpec> =
-            checks.iter().map(|check| (check.name.as_str(), check)).collect();
-        for check in checks.iter().filter(|check| !check.start.after.is_empty()) {
-            let mut seen = BTreeSet::new();
-            let mut open: Vec<&str> = check.start.after.iter().map(CheckName::as_str).collect();
-            while let Some(name) = open.pop() {
-                if !seen.insert(name) {
-                    continue;
-                }
-                if let Some(check) = by_name.get(name) {
-                    open.extend(check.start.after.iter().map(CheckName::as_str));
-                } else if let Some(group) = inside.get(name) {
-                    open.extend(group.members.iter().map(|member| member.name.as_str()));
-                }
+    }
+
+    /// Checks that wait for themselves, so that they would never run. Such a circle of the
+    /// configuration's own is an error; one that a sidecar closes holds back its check.
+    pub(super) fn never_run(&mut self, checks: &mut [CheckSpec], groups: &[GroupSpec]) {
+        for name in waiting_for_ever(checks, groups, |check| check.origin == Origin::Configured) {
+            let Some(check) = checks.iter().find(|check| check.name == name) else { continue };
+            let message = format!(
+                "check `{name}` waits by `depends-on` for itself, or for one that does, so that it would never run"
+            );
+            self.problems.error(&check.place, message);
+        }
+        for name in waiting_for_ever(checks, groups, |_| true) {
+            let found = checks.binary_search_by(|check| check.name.cmp(&name));
+            let Some(check) = found.ok().map(|index| &mut checks[index]) else { continue };
+            if check.origin != Origin::Configured {
+                let why = "it waits by `depends-on` for itself, or for one that does".to_owned();
+                self.problems.warning(&check.place, format!("check `{name}` never runs: {why}"));
+                check.refused = Some(why);
             }
-            if seen.contains(check.name.as_str()) {
-                let message = format!(
-                    "check `{}` waits for itself by its `depends-on`, so that it would never run",
-                    check.name
-                );
-                match check.origin {
-                    Origin::Configured => self.problems.error(&check.place, message),
-                    Origin::Sidecar | Origin::Dropped => {
-                        self.problems.warning(&check.place, message);
-                    }
+        }
+    }
+}
+
+/// The checks that wait for a circle of which `edges` of its members are looked at, by name.
+fn waiting_for_ever(
+    checks: &[CheckSpec],
+    groups: &[GroupSpec],
+    edges: impl Fn(&CheckSpec) -> bool,
+) -> Vec<CheckName> {
+    // Who waits for whom; what waits for nothing is taken away again and again.
+    let mut waits: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut wanted: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let after = checks.iter().filter(|check| edges(check));
+    let after = after.map(|check| (check.name.as_str(), &check.start.after));
+    let known: BTreeSet<&str> = checks
+        .iter()
+        .map(|check| check.name.as_str())
+        .chain(groups.iter().map(|group| group.name.as_str()))
+        .collect();
+    let mut add = |name, other| {
+        if known.contains(other) {
+            *waits.entry(name).or_default() += 1;
+            wanted.entry(other).or_default().push(name);
+        }
+    };
+    for (name, others) in after {
+        others.iter().for_each(|other| add(name, other.as_str()));
+    }
+    for group in groups {
+        let members = group.members.iter();
+        members.for_each(|member| add(group.name.as_str(), member.name.as_str()));
+    }
+    let mut free: Vec<&str> =
+        known.iter().copied().filter(|name| !waits.contains_key(name)).collect();
+    while let Some(name) = free.pop() {
+        for other in wanted.remove(name).unwrap_or_default() {
+            if let Some(left) = waits.get_mut(other) {
+                *left -= 1;
+                if *left == 0 {
+                    waits.remove(other);
+                    free.push(other);
                 }
             }
         }
     }
+    let stuck = checks.iter().filter(|check| waits.contains_key(check.name.as_str()));
+    stuck.map(|check| check.name.clone()).collect()
 }
 
 /// How deep groups lie in a group; an error where it is within itself, with the way there in `path`.

@@ -235,8 +235,12 @@ impl Resolver<'_> {
         checks.sort_by(|a, b| a.name.cmp(&b.name));
         self.find_named_checks(&checks);
         let of_folder = std::mem::replace(&mut self.problems, own);
-        self.find_named(&checks, &groups, of_folder.has_errors());
-        self.circles(&checks, &groups);
+        self.find_named(&checks, &groups);
+        self.circles(&groups);
+        // Within a circle of groups there is no telling.
+        if !self.problems.has_errors() {
+            self.never_run(&mut checks, &groups);
+        }
         let refused = self.problems.has_errors();
         self.problems.append(of_folder);
         (!refused).then_some(Config {
