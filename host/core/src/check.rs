@@ -104,6 +104,25 @@ pub enum What {
     },
 }
 
+impl What {
+    /// The same kind of thing, without anything that was set.
+    pub(crate) fn bare(&self) -> Self {
+        match self {
+            Self::Builtin { kind, settings } => {
+                let place = settings.place.clone();
+                let settings = Table { entries: BTreeMap::new(), place };
+                Self::Builtin { kind: kind.clone(), settings }
+            }
+            Self::Plugin { plugin, .. } => Self::Plugin {
+                plugin: plugin.clone(),
+                settings: serde_json::Value::Null,
+                grants: Grants::default(),
+                limits: RunLimits::default(),
+            },
+        }
+    }
+}
+
 /// When a check runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {

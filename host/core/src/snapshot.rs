@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crate::check::{CheckSpec, Origin};
 use crate::config::Problem;
+use crate::config::tree::Place;
 use crate::endpoint::EndpointSpec;
 use crate::grant::Use;
 use crate::group::GroupSpec;
@@ -160,6 +161,20 @@ pub struct GroupState {
 }
 
 impl GroupState {
+    /// The same with its name, its members, its state and how many of them are well, and nothing
+    /// else: no free text and no times.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        let spec = GroupSpec {
+            title: None,
+            tags: Vec::new(),
+            labels: BTreeMap::new(),
+            place: Place::file(""),
+            ..GroupSpec::clone(&self.spec)
+        };
+        Self { spec: Arc::new(spec), since: WallTime::default(), ..self.clone() }
+    }
+
     /// Whether it counts in the aggregate and in the groups that it is a member of.
     pub fn counts(&self) -> bool {
         self.asked && !self.maintenance
@@ -399,7 +414,8 @@ impl CheckState {
         }
     }
 
-    /// The same without anything but names and states.
+    /// The same with its name, its kind, its state and the reason for it, and nothing else: no free
+    /// text, no numbers and no times.
     #[must_use]
     pub fn bare(&self) -> Self {
         let blank = |last: &Arc<Last>| {
@@ -410,21 +426,38 @@ impl CheckState {
                 }),
                 Outcome::Faulted(fault) => Outcome::Faulted(Fault::new(fault.reason, "")),
             };
-            let duration = last.run.duration;
+            let duration = Duration::ZERO;
             let run = Run { outcome, duration, log: RunLog::default(), used: Vec::new() };
-            Arc::new(Last { run, at: last.at })
+            Arc::new(Last { run, at: WallTime::default() })
+        };
+        let spec = CheckSpec {
+            maintenance: self.spec.maintenance,
+            origin: self.spec.origin,
+            ..CheckSpec::new(self.spec.name.clone(), self.spec.what.bare(), Place::file(""))
         };
         Self {
+            spec: Arc::new(spec),
             facts: Arc::default(),
+            state: self.state,
+            since: WallTime::default(),
+            row: 0,
             last: self.last.as_ref().map(blank),
+            answered: self.answered,
             held: self.held.as_ref().map(|held| Held { message: String::new(), ..held.clone() }),
             used: Arc::default(),
-            ..self.clone()
+            backoff: None,
+            starting: self.starting,
+            tally: Arc::default(),
         }
     }
 
-    /// How long the last run took.
+    /// How long the last run took, where that may be told.
     pub fn duration(&self) -> Option<Duration> {
-        self.current().map(|last| last.run.duration)
+        self.current().map(|last| last.run.duration).filter(|duration| !duration.is_zero())
+    }
+
+    /// When the last run ended, where that may be told.
+    pub fn ran_at(&self) -> Option<WallTime> {
+        self.current().map(|last| last.at).filter(|at| *at != WallTime::default())
     }
 }

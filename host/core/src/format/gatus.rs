@@ -60,15 +60,19 @@ pub fn by_key<'a>(snapshot: &'a Snapshot, key: &str) -> Option<&'a std::sync::Ar
     (group.is_empty() || within(group)).then_some(check)
 }
 
-/// The first group that each check is directly within. All groups are looked at, not only those of
-/// the selection: the key of a check stays the same.
-fn groups<'a>(selection: &Selection<'a>) -> BTreeMap<&'a str, &'a str> {
+/// The first group that each check is directly within. Of a choice of checks only those groups are
+/// named that belong to it; where one is asked for by name, all are looked at, so that its key is
+/// what it is among all.
+fn groups<'a>(selection: &'a Selection<'_>) -> BTreeMap<&'a str, &'a str> {
     let mut groups = BTreeMap::new();
     if selection.checks.is_empty() {
         return groups;
     }
-    let snapshot = selection.snapshot;
-    for group in &snapshot.groups {
+    let groups_of_it = match selection.scope {
+        Scope::All => &selection.groups[..],
+        Scope::One | Scope::Group => &selection.snapshot.groups[..],
+    };
+    for group in groups_of_it {
         for member in &group.spec.members {
             groups.entry(member.name.as_str()).or_insert(group.spec.name.as_str());
         }
@@ -93,13 +97,15 @@ struct ResultOf<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<&'a str>,
     /// Nanoseconds.
-    duration: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     condition_results: Vec<Condition>,
     success: bool,
-    timestamp: WallTime,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<WallTime>,
 }
 
 #[derive(Serialize)]
@@ -155,11 +161,11 @@ fn result(check: &CheckState) -> Option<ResultOf<'_>> {
     Some(ResultOf {
         status: code.map(|code| code.value as u16).filter(|code| *code > 0),
         hostname: check.facts.target.as_deref().and_then(host),
-        duration: u64::try_from(last.run.duration.as_nanos()).unwrap_or(u64::MAX),
+        duration: check.duration().map(|d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)),
         errors: if success { Vec::new() } else { vec![error] },
         condition_results: conditions,
         success,
-        timestamp: last.at,
+        timestamp: check.ran_at(),
     })
 }
 

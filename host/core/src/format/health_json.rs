@@ -290,7 +290,7 @@ fn entry<'a>(selection: &Selection<'_>, check: &'a CheckState) -> Entry<'a> {
         reason: check.reason(),
         observed_value: milliseconds,
         observed_unit: milliseconds.map(|_| "ms"),
-        time: check.current().map(|last| last.at),
+        time: check.ran_at(),
         affected_endpoints: affected(check).filter(|_| status != "pass").map(|target| [target]),
         output: output(check).filter(|text| !text.is_empty()),
         notes,

@@ -144,8 +144,10 @@ fn label(text: &str) -> String {
 fn data(check: &CheckState) -> Vec<(String, String)> {
     let Some(last) = check.current() else { return Vec::new() };
     let mut data = Vec::new();
-    let time = Observation::seconds("time", last.run.duration);
-    data.extend(datum(&time).map(|datum| ("time".to_owned(), datum)));
+    if let Some(duration) = check.duration() {
+        let time = Observation::seconds("time", duration);
+        data.extend(datum(&time).map(|datum| ("time".to_owned(), datum)));
+    }
     if let Outcome::Answered(report) = &last.run.outcome {
         for observation in &report.observations {
             let mut name = observation.name.clone();

@@ -101,8 +101,11 @@ fn render(selection: &Selection<'_>, dialect: Dialect) -> String {
         family.sample(&Labels::new(&[("state", status.as_str())]), value);
     }
     checks(&mut out, &selection.checks);
-    runs(&mut out, &selection.checks);
-    observations(&mut out, &selection.checks);
+    if selection.options.detail == Detail::All {
+        times(&mut out, &selection.checks);
+        runs(&mut out, &selection.checks);
+        observations(&mut out, &selection.checks);
+    }
     groups(&mut out, selection);
     out.finish()
 }
@@ -181,6 +184,9 @@ fn checks(out: &mut Exposition, checks: &[Arc<CheckState>]) {
     for check in checks {
         family.sample(&of(check), flag(check.spec.maintenance));
     }
+}
+
+fn times(out: &mut Exposition, checks: &[Arc<CheckState>]) {
     let name = "wellcheck_check_state_since_timestamp_seconds";
     let mut family = out.family(Kind::Gauge, name, "When the state of a check was reached.");
     for check in checks {
