@@ -10,7 +10,7 @@ mod talk;
 use std::time::Duration;
 
 use super::context::{Context, Fields, shown};
-use super::write::{self, Block, Text};
+use super::write::{self, Block, Item, Text};
 use super::yaml::{self, Mark, Node, Pair};
 use super::{Import, Imported, Options, timing};
 use crate::config::{Problem, SourceFile};
@@ -38,6 +38,9 @@ const OTHER_PROBERS: &[(&str, &str)] = &[
     ("grpc", "there is no kind for gRPC; a plugin can ask, or the kind `tcp` looks at the port"),
     ("unix", "there is no kind for Unix sockets"),
 ];
+
+/// A target that nobody has: the file does not say which ones a module is for.
+const NOBODY: &str = "target.invalid";
 
 const PROBERS: &[&str] = &["http", "tcp", "websocket", "dns", "icmp", "grpc", "unix"];
 
@@ -117,6 +120,13 @@ fn module(pair: &Pair, context: &mut Context<'_>) -> Option<Block> {
         _ => talk::websocket(settings?, context),
     };
     request.put(&mut block);
+    if block.has_any(&["headers", "body", "send", "proxy"]) || block.refers() {
+        block.put("targets", Item::List(vec![NOBODY.into()]));
+        let message = format!(
+            "{what} sends what is nobody else's business, so that it asks no target that is not listed: put yours in the place of `{NOBODY}`"
+        );
+        context.note(pair.mark, message);
+    }
     context.note_once(
         pair.mark,
         "`/probe` asks only what a module allows: write `targets` for what is to be reached at \

@@ -84,6 +84,15 @@ impl Item {
         }
     }
 
+    fn refers(&self) -> bool {
+        match self {
+            Self::Text(text) => text.refers(),
+            Self::List(items) => items.iter().any(Self::refers),
+            Self::Table(entries) => entries.iter().any(|(_, item)| item.refers()),
+            Self::Integer(_) | Self::Boolean(_) => false,
+        }
+    }
+
     fn inline(&self) -> String {
         match self {
             Self::Text(text) => quoted(text.as_str()),
@@ -134,6 +143,16 @@ impl Block {
     /// Adds a key.
     pub(super) fn put(&mut self, key: &'static str, item: impl Into<Item>) {
         self.pairs.push((key, item.into()));
+    }
+
+    /// Whether it has any of these keys.
+    pub(super) fn has_any(&self, keys: &[&str]) -> bool {
+        self.pairs.iter().any(|(key, _)| keys.contains(key))
+    }
+
+    /// Whether part of any of its values is a reference.
+    pub(super) fn refers(&self) -> bool {
+        self.pairs.iter().any(|(_, item)| item.refers())
     }
 
     fn render(&self, out: &mut String) {

@@ -51,6 +51,6 @@ pub const MODULE: &[Key] = &[
         "targets",
         "every public address",
         "targets = [\"*.example.com:443\", \"10.0.0.0/8:9100\"]",
-        "Which targets may be probed: `host[:port]`, the host a name, `*.name`, an address or a network; without a port, every port. Asked again when the name has been resolved, and for each redirect: an address that is not public must be covered by an address or network. Through a proxy or by a plugin, which resolve names themselves, only what an entry names as it stands may be probed; the target of a plugin without `targets` is bounded by its grants alone.",
+        "Which targets may be probed: `host[:port]`, the host a name, `*.name`, an address or a network; without a port, every port. Asked again when the name has been resolved, and for each redirect: an address that is not public must be covered by an address or network. Through a proxy or by a plugin, which resolve names themselves, only what an entry names as it stands may be probed; the target of a plugin without `targets` is bounded by its grants alone. A module that tells its target something (`headers`, `body`, `send`, credentials, grants that add something, a value from `${...}`) must have them.",
     ),
 ];

@@ -9,7 +9,7 @@ use super::timing::Defaults;
 use crate::check::What;
 use crate::config::keys;
 use crate::config::reader::Reader;
-use crate::config::tree::{Node, Place, Table, Value};
+use crate::config::tree::{Entry, Node, Place, Table, Text, Value};
 use crate::grant::{TargetPattern, Targets};
 use crate::module::{self, DEFAULT_MODULE, DEFAULT_TARGET_SETTING, DEFAULT_TIMEOUT, ModuleSpec};
 use crate::redact::REDACTED;
@@ -31,6 +31,16 @@ const HIDDEN: &[&str] = &[
     "client-certificate",
     "client-key",
 ];
+
+/// What a module asks a target with, whatever stands in it.
+const ASKING: &[&str] = &["headers", "body", "send", "password", "basic-auth"];
+
+/// Keys of a grant whose values the host adds to requests.
+const ATTACHED: &[&str] = &["headers", "basic-auth", "client-certificate", "client-key"];
+
+/// Keys whose values no target is told.
+const UNTOLD: &[&str] =
+    &["name", "kind", "plugin", "target-setting", "limits", "timeout", "targets", "tls-ca"];
 
 impl Resolver<'_> {
     /// All modules, by name, with the standard one.
@@ -63,6 +73,9 @@ impl Resolver<'_> {
             Some(Value::String(name)) => format!("module `{}`", name.shown().escape_debug()),
             _ => "this module".to_owned(),
         };
+        if !table.entries.contains_key("targets") {
+            self.tells_nobody(&what, &table);
+        }
         let mut reader = Reader::new(what, table, &[keys::MODULE]);
         if !reader.has("name") {
             reader.missing("name", &mut self.problems);
@@ -131,6 +144,21 @@ impl Resolver<'_> {
         })
     }
 
+    /// Whoever may ask for a probe names the target, so that a module that goes everywhere tells a
+    /// host of the asker's own all that it says.
+    fn tells_nobody(&mut self, what: &str, table: &Table) {
+        let mut told: Vec<_> =
+            table.entries.iter().filter(|(key, entry)| tells(key, entry)).collect();
+        told.sort_by(|(_, a), (_, b)| a.key.order().cmp(&b.key.order()));
+        let Some((_, first)) = told.first() else { return };
+        let keys: Vec<String> = told.iter().map(|(key, _)| format!("`{key}`")).collect();
+        let message = format!(
+            "{what} has no `targets`, so that any host that a request names would be told what stands in {} (write which targets it is for, for example targets = [\"*.example.com:443\"])",
+            keys.join(", ")
+        );
+        self.problems.error(&first.key, message);
+    }
+
     /// Nothing if any entry is none: a list that is shorter than it was meant allows more, if it is
     /// empty.
     fn targets(&mut self, reader: &mut Reader) -> Option<Targets> {
@@ -166,6 +194,44 @@ impl Resolver<'_> {
     }
 }
 
+/// Whether a key of a module may tell a target what is nobody's business.
+fn tells(key: &str, entry: &Entry) -> bool {
+    let node = &entry.node;
+    ASKING.contains(&key)
+        || (!UNTOLD.contains(&key) && is_referring(node))
+        || (key == "grants" && attaches(node))
+        || matches!(&node.value, Value::String(text) if key == "proxy" && has_credentials(text))
+}
+
+fn has_credentials(text: &Text) -> bool {
+    without_credentials(&text.value) != text.value
+}
+
+/// Whether anything in it comes from `${...}`.
+fn is_referring(node: &Node) -> bool {
+    match &node.value {
+        // `$${` is no reference, and differs from what is written all the same.
+        Value::String(text) => {
+            text.written.as_ref().is_some_and(|text| text.replace("$${", "").contains("${"))
+        }
+        Value::Array(list) => list.iter().any(is_referring),
+        Value::Table(table) => table.entries.values().any(|entry| is_referring(&entry.node)),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => false,
+    }
+}
+
+/// Whether any grant adds something to requests.
+fn attaches(node: &Node) -> bool {
+    match &node.value {
+        Value::Table(table) => table
+            .entries
+            .iter()
+            .any(|(key, entry)| ATTACHED.contains(&key.as_str()) || attaches(&entry.node)),
+        Value::Array(list) => list.iter().any(attaches),
+        _ => false,
+    }
+}
+
 /// A module's table as TOML, without secrets: texts stand as they are written, so that `${NAME}` is
 /// not replaced, and of what may hold a secret only the names are there.
 fn shown(table: &Table) -> String {
@@ -173,7 +239,7 @@ fn shown(table: &Table) -> String {
 }
 
 fn shown_table(table: &Table, hidden: bool) -> toml::Table {
-    let entry = |(key, entry): (&String, &crate::config::tree::Entry)| {
+    let entry = |(key, entry): (&String, &Entry)| {
         let hidden = hidden || HIDDEN.contains(&key.as_str());
         (key.clone(), shown_value(&entry.node, hidden))
     };
