@@ -66,7 +66,7 @@ impl Resolver<'_> {
         let start = self.start(&mut reader);
         let own = self.timing_keys(&mut reader);
         if owner.plugin().is_some() {
-            self.sidecar_timing(&own, defaults, &reader);
+            self.sidecar_timing(&own, start.interval, defaults, &reader);
         }
         let timing = self.timing(&own, defaults, &reader);
         let own = own.over(defaults);

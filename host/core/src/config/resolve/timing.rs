@@ -87,7 +87,13 @@ impl Resolver<'_> {
     }
 
     /// A sidecar asks for no more than others get: its runs take places that other plugins wait for.
-    pub(super) fn sidecar_timing(&mut self, own: &Defaults, defaults: &Defaults, reader: &Reader) {
+    pub(super) fn sidecar_timing(
+        &mut self,
+        own: &Defaults,
+        startup: Option<Duration>,
+        defaults: &Defaults,
+        reader: &Reader,
+    ) {
         let shown = crate::units::show_duration;
         let longest = defaults.timeout.unwrap_or(Timing::default().timeout);
         if let Some(timeout) = own.timeout.filter(|own| *own > longest) {
@@ -100,14 +106,16 @@ impl Resolver<'_> {
             self.problems.error(&reader.place_of("timeout"), message);
         }
         let shortest = defaults.interval.unwrap_or(MIN_SIDECAR_INTERVAL).min(MIN_SIDECAR_INTERVAL);
-        if let Some(interval) = own.interval.filter(|own| *own < shortest) {
-            let message = format!(
-                "`interval` of {} is {}, less than {} (a check of a sidecar runs once a second at most, or as often as `[defaults]` says; shorten it in `wellcheck.toml`, or move the check there)",
-                reader.what(),
-                shown(interval),
-                shown(shortest)
-            );
-            self.problems.error(&reader.place_of("interval"), message);
+        for (key, interval) in [("interval", own.interval), ("startup-interval", startup)] {
+            if let Some(interval) = interval.filter(|own| *own < shortest) {
+                let message = format!(
+                    "`{key}` of {} is {}, less than {} (a check of a sidecar runs once a second at most, or as often as `[defaults]` says; shorten it in `wellcheck.toml`, or move the check there)",
+                    reader.what(),
+                    shown(interval),
+                    shown(shortest)
+                );
+                self.problems.error(&reader.place_of(key), message);
+            }
         }
     }
 
