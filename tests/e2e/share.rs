@@ -194,7 +194,7 @@ fn only_a_token_that_may_run_checks_opens_the_route() {
             (401, "unknown-token"),
         ),
         (&[("Authorization", "Basic token-of-admin")], (401, "no-token")),
-        (&[("X-TOKEN", "token-of-view")], (403, "role")),
+        (&[("X-TOKEN", "token-of-view")], (401, "role")),
     ] {
         let answer = ask(headers);
         assert_eq!(code(&answer), (expected.0, expected.1.to_owned()), "{headers:?}");
@@ -213,7 +213,7 @@ fn only_a_token_that_may_run_checks_opens_the_route() {
 fn without_tokens_nobody_may_ask() {
     let host = host().config(DEAD).start();
     let answer = ask(&host, &question("2bfvnne6kb3c", "/", 200));
-    assert_eq!(code(&answer), (403, "no-token-configured".to_owned()));
+    assert_eq!(code(&answer), (401, "no-token-configured".to_owned()));
 }
 
 #[test]

@@ -71,6 +71,8 @@ async fn answer(app: &App, asked: &Asked<'_>, body: Body) -> Result<Verdict, Ans
 }
 
 /// The name of the token that came in zrok's header, or in the one that all other routes take.
+///
+/// zrok knows one code for whoever may not ask, whatever the reason.
 fn admit(config: &Config, headers: &HeaderMap) -> Result<String, Problem> {
     let mut bearer = HeaderMap::new();
     if let Some(token) = headers.get("x-token") {
@@ -81,7 +83,7 @@ fn admit(config: &Config, headers: &HeaderMap) -> Result<String, Problem> {
         return Err(Problem::new(401, "no-token", "expected `X-TOKEN: TOKEN`"));
     }
     let headers = if bearer.is_empty() { headers } else { &bearer };
-    access::check(&config.tokens, headers, Role::Operate)
+    access::check(&config.tokens, headers, Role::Operate).map_err(|problem| problem.with_status(401))
 }
 
 fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
