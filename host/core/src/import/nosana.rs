@@ -360,7 +360,9 @@ impl Writer<'_> {
         self.pair("name", &text::quoted(name));
         match &check.asks {
             Asks::Http { path, method, status, headers, body } => {
-                self.title(&format!("{id}, port {port}: http {method} {path}"));
+                // A query may hold a token, and a title is for everybody.
+                let path_alone = path.split(['?', '#']).next().unwrap_or_default();
+                self.title(&format!("{id}, port {port}: http {method} {path_alone}"));
                 self.pair("kind", "\"http\"");
                 self.pair("url", &text::quoted(&format!("http://{}:{port}{path}", named.host)));
                 self.pair("method", &text::quoted(method));
