@@ -18,7 +18,7 @@ use crate::checks::probed::Probed;
 use crate::checks::{Checker, RunContext};
 use crate::modules::Unfit;
 
-/// Runs at once, at most.
+/// Runs of each sort at once, at most.
 const MOST: usize = 64;
 
 /// How long a request waits for a place.
@@ -30,12 +30,16 @@ const GRACE: Duration = Duration::from_millis(250);
 /// See the module; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Demand {
-    places: Arc<Semaphore>,
+    /// For questions, which come with a token.
+    questions: Arc<Semaphore>,
+    /// For probes, which anybody may ask for: they do not push out questions.
+    probes: Arc<Semaphore>,
 }
 
 impl Default for Demand {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(MOST)) }
+        let places = || Arc::new(Semaphore::new(MOST));
+        Self { questions: places(), probes: places() }
     }
 }
 
@@ -60,7 +64,7 @@ impl Demand {
         limit: Duration,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Undone> {
-        let place = self.place(limit).await?;
+        let place = place(&self.questions, limit).await?;
         in_task(place, Instant::now() + limit, work).await
     }
 
@@ -78,7 +82,7 @@ impl Demand {
         redactor: &Redactor,
     ) -> Result<Result<Probed, String>, Undone> {
         let deadline = Instant::now() + timeout;
-        let place = self.place(timeout).await?;
+        let place = place(&self.probes, timeout).await?;
         let mut probed = match make() {
             Ok(checker) => {
                 let facts = checker.facts();
@@ -101,13 +105,13 @@ impl Demand {
         probed.redact(redactor);
         Ok(Ok(probed))
     }
+}
 
-    async fn place(&self, limit: Duration) -> Result<OwnedSemaphorePermit, Undone> {
-        let place = Arc::clone(&self.places).acquire_owned();
-        match tokio::time::timeout(PATIENCE.min(limit), place).await {
-            Ok(Ok(place)) => Ok(place),
-            _ => Err(Undone::Busy),
-        }
+async fn place(places: &Arc<Semaphore>, limit: Duration) -> Result<OwnedSemaphorePermit, Undone> {
+    let place = Arc::clone(places).acquire_owned();
+    match tokio::time::timeout(PATIENCE.min(limit), place).await {
+        Ok(Ok(place)) => Ok(place),
+        _ => Err(Undone::Busy),
     }
 }
 
@@ -170,17 +174,25 @@ mod tests {
         assert_eq!(late, Err(Undone::Late));
         let panicked = demand.within(limit, async { assert_eq!(1, 2) }).await;
         assert_eq!(panicked, Err(Undone::Panicked));
-        assert_eq!(demand.places.available_permits(), MOST, "every place is free again");
+        assert_eq!(demand.questions.available_permits(), MOST, "every place is free again");
     }
 
     #[tokio::test]
     async fn there_is_room_for_so_much_and_no_more() {
         let demand = Demand::default();
         let all = u32::try_from(MOST).expect("a small number");
-        let taken = Arc::clone(&demand.places).acquire_many_owned(all).await;
-        let busy = demand.within(Duration::from_millis(1), async {}).await;
+        let probes = Arc::clone(&demand.probes).acquire_many_owned(all).await;
+        let limit = Duration::from_millis(1);
+        assert_eq!(
+            demand.within(limit, async {}).await,
+            Ok(()),
+            "probes take no place of questions"
+        );
+        drop(probes);
+        let taken = Arc::clone(&demand.questions).acquire_many_owned(all).await;
+        let busy = demand.within(limit, async {}).await;
         assert_eq!(busy, Err(Undone::Busy));
         drop(taken);
-        assert_eq!(demand.within(Duration::from_millis(1), async {}).await, Ok(()));
+        assert_eq!(demand.within(limit, async {}).await, Ok(()));
     }
 }
