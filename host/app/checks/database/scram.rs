@@ -19,8 +19,8 @@ const MIN_ITERATIONS: u32 = 4096;
 const MAX_ITERATIONS: u32 = 100_000;
 
 /// A login under way.
-pub(in crate::checks) struct Scram<'a> {
-    password: &'a str,
+pub(in crate::checks) struct Scram {
+    password: String,
     nonce: String,
     /// The first message without its header.
     first: String,
@@ -33,18 +33,18 @@ pub(in crate::checks) struct Proof {
     signature: Vec<u8>,
 }
 
-impl<'a> Scram<'a> {
+impl Scram {
     /// Starts with a nonce that nobody can guess.
-    pub(in crate::checks) fn new(user: &str, password: &'a str) -> Self {
+    pub(in crate::checks) fn new(user: &str, password: &str) -> Self {
         let mut nonce = [0; 24];
         aws_lc_rs::rand::fill(&mut nonce).expect("the system has random numbers");
         Self::with_nonce(user, password, STANDARD.encode(nonce))
     }
 
-    fn with_nonce(user: &str, password: &'a str, nonce: String) -> Self {
+    fn with_nonce(user: &str, password: &str, nonce: String) -> Self {
         let user = user.replace('=', "=3D").replace(',', "=2C");
         let first = format!("n={user},r={nonce}");
-        Self { password, nonce, first }
+        Self { password: password.to_owned(), nonce, first }
     }
 
     /// The client's first message.
@@ -52,7 +52,8 @@ impl<'a> Scram<'a> {
         format!("n,,{}", self.first)
     }
 
-    /// Answers the server's first message; the error says what is wrong with it.
+    /// Answers the server's first message; the error says what is wrong with it. That is work, which
+    /// does not belong on a thread that others wait for.
     pub(in crate::checks) fn prove(&self, server: &[u8]) -> Result<Proof, &'static str> {
         let server =
             std::str::from_utf8(server).map_err(|_invalid| "a challenge that is no text")?;
@@ -71,7 +72,8 @@ impl<'a> Scram<'a> {
             return Err("a challenge with too few or too many rounds");
         }
         // As RFC 4013 says; what it forbids is used as it is, as other clients do.
-        let password = stringprep::saslprep(self.password).unwrap_or(self.password.into());
+        let password =
+            stringprep::saslprep(&self.password).unwrap_or(self.password.as_str().into());
         let mut salted = [0; 32];
         derive(PBKDF2_HMAC_SHA256, iterations, &salt, password.as_bytes(), &mut salted);
         let hmac = |key: &[u8], text: &[u8]| sign(&Key::new(HMAC_SHA256, key), text);
@@ -106,7 +108,7 @@ mod tests {
     const CHALLENGE: &str =
         "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
 
-    fn scram() -> Scram<'static> {
+    fn scram() -> Scram {
         Scram::with_nonce("user", "pencil", NONCE.to_owned())
     }
 
