@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::guests::guest;
 use crate::support::host::{Host, host};
 use crate::support::target::{self, Target};
 use crate::support::wait::pause;
@@ -130,4 +131,62 @@ fn what_is_in_maintenance_runs_is_shown_and_does_not_count() {
     assert!(bad.count() > 0);
     assert_eq!(host.get("/health/repair?format=genesis").json()[0]["STATUS"], "STANDBY");
     assert_eq!(host.get("/health/both?format=genesis").code, 200);
+}
+
+#[test]
+fn what_is_not_there_is_unknown_and_refuses_nothing() {
+    let good = target::http().status(200).start();
+    let config = [
+        check("good", &good, ""),
+        group("orders", "members = [\"good\", \"queue\"]"),
+        "[[endpoint]]\npath = \"/queue\"\nnames = \"queue\"\n".to_owned(),
+        "[[endpoint]]\npath = \"/nobody\"\ntags = \"nobody\"\n".to_owned(),
+    ]
+    .concat();
+    let host = host().config(&config).start();
+    host.until_state("good", "pass");
+    for path in ["/queue", "/nobody", "/health/orders"] {
+        for format in ["health+json", "genesis", "clearskies", "consul", "text"] {
+            let answer = host.get(&format!("{path}?format={format}"));
+            assert!(answer.code >= 500, "{path} {format}: {answer:?}");
+        }
+    }
+    let output = host.get("/queue").json()["output"].clone();
+    assert!(output.as_str().is_some_and(|text| text.starts_with("not there: `queue`")), "{output}");
+    // A file of that name makes it so.
+    host.replace("plugins/queue.wasm", guest("echo"));
+    host.write("plugins/queue.toml", "settings = { status = \"pass\", message = \"fine\" }\ninterval = \"1s\"\n");
+    until(&host, "/queue", 200);
+    until(&host, "/health/orders", 200);
+    // And a broken sidecar does not make it pass.
+    host.write("plugins/queue.toml", "this is no TOML");
+    until(&host, "/queue", 503);
+}
+
+#[test]
+fn a_sidecar_that_closes_a_circle_holds_back_itself_alone() {
+    let good = target::http().status(200).start();
+    let config = [check("good", &good, "depends-on = \"queue\""), check("free", &good, "")].concat();
+    let host = host()
+        .config(&config)
+        .guest("echo")
+        .file("plugins/queue.toml", "depends-on = \"good\"\n")
+        .start();
+    host.until_state("free", "pass");
+    assert_eq!(host.check("good")["reason"], "waiting");
+    let status = host.get("/api/v1/status").json();
+    assert_eq!(status["configuration"]["applied"], true, "{status}");
+}
+
+#[test]
+fn a_group_in_maintenance_holds_up_nobody() {
+    let good = target::http().status(200).start();
+    let config = [
+        check("m", &good, "maintenance = true"),
+        group("g", "members = \"m\""),
+        check("after", &good, "depends-on = \"g\""),
+    ]
+    .concat();
+    let host = host().config(&config).start();
+    host.until_state("after", "pass");
 }
