@@ -19,7 +19,7 @@ const MAX_PROBLEMS: usize = 100;
 const MAX_SHOWN: usize = 80;
 
 /// A piece of the file, fit for a message on a terminal.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut short: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
     if text.chars().nth(MAX_SHOWN).is_some() {
         short.push('…');

@@ -12,14 +12,14 @@ use crate::config::tree::Place;
 use crate::config::{MAX_FILE, Problems, SourceFile};
 
 /// Deepest nesting of lists and objects.
-pub const MAX_DEPTH: usize = 64;
+pub(super) const MAX_DEPTH: usize = 64;
 
 /// Most values in a file.
-pub const MAX_VALUES: usize = 500_000;
+pub(super) const MAX_VALUES: usize = 500_000;
 
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Node {
+pub(super) struct Node {
     /// The value.
     pub value: Value,
     /// Where it stands.
@@ -28,7 +28,7 @@ pub struct Node {
 
 /// A value as JSON knows it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Value {
+pub(super) enum Value {
     /// `null`.
     Null,
     /// `true` or `false`.
@@ -45,7 +45,7 @@ pub enum Value {
 
 /// A member of an object.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Member {
+pub(super) struct Member {
     /// Its name.
     pub name: String,
     /// Where the name stands.
@@ -56,7 +56,7 @@ pub struct Member {
 
 impl Node {
     /// What it is, for messages: `a string`, ...
-    pub fn kind(&self) -> &'static str {
+    pub(super) fn kind(&self) -> &'static str {
         match self.value {
             Value::Null => "null",
             Value::Boolean(_) => "a boolean",
@@ -68,12 +68,12 @@ impl Node {
     }
 
     /// The member of that name, of an object.
-    pub fn get(&self, name: &str) -> Option<&Self> {
+    pub(super) fn get(&self, name: &str) -> Option<&Self> {
         self.members().iter().find(|member| member.name == name).map(|member| &member.node)
     }
 
     /// The members of an object; none of anything else.
-    pub fn members(&self) -> &[Member] {
+    pub(super) fn members(&self) -> &[Member] {
         match &self.value {
             Value::Object(members) => members,
             _ => &[],
@@ -81,7 +81,7 @@ impl Node {
     }
 
     /// The items of a list; none of anything else.
-    pub fn items(&self) -> &[Self] {
+    pub(super) fn items(&self) -> &[Self] {
         match &self.value {
             Value::Array(items) => items,
             _ => &[],
@@ -89,7 +89,7 @@ impl Node {
     }
 
     /// A string.
-    pub fn text(&self) -> Option<&str> {
+    pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::String(text) => Some(text),
             _ => None,
@@ -97,7 +97,7 @@ impl Node {
     }
 
     /// `true` or `false`.
-    pub fn boolean(&self) -> Option<bool> {
+    pub(super) fn boolean(&self) -> Option<bool> {
         match self.value {
             Value::Boolean(value) => Some(value),
             _ => None,
@@ -105,7 +105,7 @@ impl Node {
     }
 
     /// A whole number of up to nine digits, also where it is written as `8.0e1`.
-    pub fn whole(&self) -> Option<u32> {
+    pub(super) fn whole(&self) -> Option<u32> {
         let Value::Number(text) = &self.value else { return None };
         if let Ok(number) = text.parse() {
             return Some(number);
@@ -117,7 +117,7 @@ impl Node {
     }
 
     /// As JSON on one line: members in their order, numbers as they were written.
-    pub fn to_text(&self) -> String {
+    pub(super) fn to_text(&self) -> String {
         let mut text = String::new();
         self.write(&mut text);
         text
@@ -161,7 +161,7 @@ fn quoted(text: &str) -> String {
 
 /// Reads a file. What it is not able to read is a problem with its place; with a syntax error there
 /// is no value.
-pub fn parse(file: &SourceFile, problems: &mut Problems) -> Option<Node> {
+pub(super) fn parse(file: &SourceFile, problems: &mut Problems) -> Option<Node> {
     let mut parser = Parser {
         file: file.name.clone(),
         text: &file.text,

@@ -6,8 +6,8 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `blackbox.rs`, `docker.rs`, `gatus.rs`, `kubernetes.rs` | a format each |
-//! | `yaml.rs` | YAML as a tree in which every value knows its place; all its bounds |
+//! | `blackbox.rs`, `docker.rs`, `gatus.rs`, `kubernetes.rs`, `nosana.rs` | a format each |
+//! | `json.rs`, `yaml.rs` | JSON and YAML as trees in which every value knows its place; all their bounds |
 //! | `context.rs` | notes and problems; maps that know which of their keys nobody asked for |
 //! | `command.rs`, `shell.rs` | `curl` and `wget` as checks |
 //! | `http.rs`, `timing.rs`, `names.rs` | keys, durations and names as our configuration has them |
@@ -19,6 +19,7 @@ mod context;
 mod docker;
 mod gatus;
 mod http;
+mod json;
 mod kubernetes;
 mod names;
 #[cfg(test)]
@@ -30,11 +31,12 @@ mod timing;
 mod write;
 mod yaml;
 
-pub mod json;
 pub mod nosana;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+pub(crate) use context::shown;
 
 use crate::config::tree::Place;
 use crate::config::{Problem, SourceFile};
@@ -106,13 +108,4 @@ pub struct Note {
 /// The import of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Import> {
     IMPORTS.iter().copied().find(|import| import.name() == name)
-}
-
-/// A text of somebody else's file, as messages show it: on one line, and not too long.
-pub(crate) fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-    if text.chars().nth(80).is_some() {
-        shown.push('…');
-    }
-    shown
 }
