@@ -1,40 +1,16 @@
 //! Nosana job definitions: read from `--job` and `[[import]]`, run against real servers, and refused.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::host::{Host, host, write};
+use crate::support::node::Node;
 use crate::support::program::{Ended, run_in};
+use crate::support::servers::{free_port, free_ports};
 use crate::support::target::{self, Target};
 use crate::support::wait::until;
 
-/// The server of the documentation page, on the ports of its arguments.
-const INDEX_JS: &str = r"
-const http = require('http');
-const ports = process.argv.slice(2);
-let open = ports.length;
-for (const port of ports) {
-  const server = http.createServer((req, res) => {
-    if (req.url === '/health' && req.method === 'GET') {
-      res.writeHead(200, { 'Content-Type': 'application/json' });
-      res.end(JSON.stringify({ status: 'healthy' }));
-    } else {
-      res.writeHead(404);
-      res.end();
-    }
-  });
-  server.listen(port, '127.0.0.1', () => {
-    open -= 1;
-    if (open === 0) console.log('Server running');
-  });
-}
-";
-
-/// The job of that page, with another port.
+/// The job of the documentation page, with another port.
 const JOB: &str = r#"{
   "version": "0.1",
   "type": "container",
@@ -67,49 +43,6 @@ const JOB: &str = r#"{
 }
 "#;
 
-/// So many free ports, one after the other.
-fn free_ports(count: u16) -> u16 {
-    until("adjacent free ports", || {
-        let bind = |port: u16| TcpListener::bind(("127.0.0.1", port));
-        let first = bind(0).map_err(|error| error.to_string())?;
-        let port = first.local_addr().expect("it is bound").port();
-        let others = (1..count).map(|n| port.checked_add(n).map(bind));
-        let free: Vec<_> = others.map_while(|bound| bound?.ok()).collect();
-        if free.len() + 1 == usize::from(count) { Ok(port) } else { Err(port.to_string()) }
-    })
-}
-
-/// A running node.
-struct Node(Child);
-
-impl Node {
-    #[track_caller]
-    fn start(dir: &TempDir, ports: impl IntoIterator<Item = u16>) -> Self {
-        std::fs::write(dir.path().join("index.js"), INDEX_JS).expect("a file");
-        let mut command = Command::new("node");
-        command.arg("index.js").args(ports.into_iter().map(|port| port.to_string()));
-        command.current_dir(dir.path()).stdout(Stdio::piped()).stdin(Stdio::null());
-        let mut child = command.spawn().expect("there is no node: run `tests/run`");
-        let out = child.stdout.take().expect("it is piped");
-        let node = Self(child);
-        let mut line = String::new();
-        BufReader::new(out).read_line(&mut line).expect("it says something");
-        assert_eq!(line, "Server running\n");
-        node
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn scratch() -> TempDir {
-    tempfile::tempdir().expect("a temporary folder")
-}
-
 #[track_caller]
 fn until_status(host: &Host, name: &str, status: &str) -> Value {
     until(&format!("/health/{name} is `{status}`"), || {
@@ -124,9 +57,9 @@ fn until_status(host: &Host, name: &str, status: &str) -> Value {
 
 #[test]
 fn the_documented_job_runs_against_the_documented_server() {
-    let (dir, port) = (scratch(), free_ports(1));
+    let port = free_port();
     let job = JOB.replace("8080", &port.to_string());
-    let node = Node::start(&dir, [port]);
+    let node = Node::start(&[port]);
     let host = host().file("job.json", &job).arg("--job").arg("job.json").start();
     let check = format!("local-check-{port}-1");
     let found = host.until_state(&check, "pass");
@@ -156,9 +89,9 @@ fn the_documented_job_runs_against_the_documented_server() {
 
 #[test]
 fn a_wrong_path_is_a_fail_until_the_first_pass() {
-    let (dir, port) = (scratch(), free_ports(1));
+    let port = free_port();
     let job = JOB.replace("8080", &port.to_string()).replace("/health\"", "/other\"");
-    let _node = Node::start(&dir, [port]);
+    let _node = Node::start(&[port]);
     let config =
         "[[import]]\njob = \"job.json\"\nstartup-interval = \"100ms\"\ninterval = \"100ms\"\n";
     let host = host().config(config).file("job.json", &job).start();
@@ -171,7 +104,7 @@ fn a_wrong_path_is_a_fail_until_the_first_pass() {
 
 #[test]
 fn a_continuous_check_reports_loss_and_recovery() {
-    let (dir, port) = (scratch(), free_ports(1));
+    let port = free_port();
     let continuous = "\"expected_status\": 200, \"continuous\": true";
     let job =
         JOB.replace("8080", &port.to_string()).replace("\"expected_status\": 200", continuous);
@@ -180,11 +113,11 @@ fn a_continuous_check_reports_loss_and_recovery() {
     let host = host().config(config).file("job.json", &job).start();
     let group = format!("local-check-{port}");
     until_status(&host, &group, "fail");
-    let node = Node::start(&dir, [port]);
+    let node = Node::start(&[port]);
     until_status(&host, &group, "pass");
     drop(node);
     until_status(&host, &group, "fail");
-    let node = Node::start(&dir, [port]);
+    let node = Node::start(&[port]);
     until_status(&host, &group, "pass");
     drop(node);
     let check = format!("check={group}-1");
@@ -286,8 +219,8 @@ fn requests_arrive_as_the_job_says() {
 
 #[test]
 fn every_port_of_a_range_is_checked_and_a_bare_port_does_not_count() {
-    let (dir, first) = (scratch(), free_ports(3));
-    let node = Node::start(&dir, [first, first + 1]);
+    let first = free_ports(3)[0];
+    let node = Node::start(&[first, first + 1]);
     let range = format!(
         "[{{\"port\":\"{first}-{}\",\"health_checks\":[{{\"type\":\"http\",\"path\":\"/health\",\"method\":\"GET\",\"expected_status\":200,\"continuous\":true}}]}}, {}]",
         first + 1,
@@ -301,7 +234,7 @@ fn every_port_of_a_range_is_checked_and_a_bare_port_does_not_count() {
     let log = host.until_logged("run on each of its ports");
     assert!(log.contains("job.json:2:"), "{log}");
     drop(node);
-    let _half = Node::start(&dir, [first]);
+    let _half = Node::start(&[first]);
     until_status(&host, &format!("a-{}", first + 1), "fail");
     until_status(&host, &format!("a-{first}"), "pass");
 }
@@ -409,7 +342,7 @@ fn a_job_that_is_named_or_made_later_is_looked_at_from_then_on() {
 }
 
 fn folder(files: &[(&str, &str)]) -> TempDir {
-    let dir = scratch();
+    let dir = tempfile::tempdir().expect("a temporary folder");
     for (path, text) in files {
         write(dir.path(), path, text);
     }
@@ -506,4 +439,18 @@ fn hostile_jobs_are_refused_in_time() {
     std::fs::write(dir.path().join("job.json"), b"{\"version\": \"\xff\"}").expect("a file");
     let ended = run_in(dir.path(), &["validate", "--job", "job.json"]).expect(65);
     assert!(ended.err.contains("it is not UTF-8 text"), "{}", ended.err);
+}
+
+#[test]
+fn both_intervals_of_a_job_are_set_on_the_command_line() {
+    let args = ["--job", "job.json", "--startup-interval", "7s", "--interval", "3m"];
+    let host = args.iter().fold(host().file("job.json", JOB), |host, arg| host.arg(arg)).start();
+    let check = host.check("local-check-8080-1");
+    assert_eq!(check["timing"]["interval"], "3m", "{check}");
+    assert_eq!(check["timing"]["timeout"], "7s", "{check}");
+
+    let refused = validate(&[("job.json", JOB)], &["--job", "job.json", "--interval", "1ms"]);
+    assert!(refused.err.contains("from 50ms to 7d"), "{}", refused.err);
+    let alone = validate(&[], &["--interval", "1m"]);
+    assert!(alone.err.contains("--job"), "{}", alone.err);
 }

@@ -81,7 +81,7 @@ fn tls_is_spoken_and_judged_as_everywhere() {
         check("anyone", nginx.address, "tls = true\ntls-verify = false"),
     ]
     .concat();
-    let host = host().file("ca.pem", &authority.pem()).config(&config).start();
+    let host = host().file("ca.pem", authority.pem()).config(&config).start();
     expect_pass(&host, "trusted", "connected");
     expect_failure(&host, "untrusted", "tls-untrusted", "");
     expect_pass(&host, "anyone", "connected");

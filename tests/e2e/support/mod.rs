@@ -9,6 +9,7 @@ pub(crate) mod http;
 pub(crate) mod listener;
 pub(crate) mod mongo;
 pub(crate) mod nginx;
+pub(crate) mod node;
 pub(crate) mod program;
 pub(crate) mod prometheus;
 pub(crate) mod redact;

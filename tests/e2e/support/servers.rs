@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::wait::{LIMIT, until_within};
+use super::wait::{LIMIT, until, until_within};
 
 /// Waits for the end of its input in the background, and for the server in the foreground.
 const KEEPER: &str = r#"
@@ -59,6 +59,19 @@ pub(crate) fn free_address() -> SocketAddr {
 /// A port that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
     free_address().port()
+}
+
+/// So many of them, one after the other.
+#[track_caller]
+pub(crate) fn free_ports(count: u16) -> Vec<u16> {
+    until("adjacent free ports", || {
+        let bind = |port: u16| TcpListener::bind(("127.0.0.1", port)).ok();
+        let first = bind(0).ok_or("no port")?;
+        let port = first.local_addr().expect("it is bound").port();
+        let ports: Vec<u16> = (0..count).map_while(|n| port.checked_add(n)).collect();
+        let others: Vec<_> = ports.iter().skip(1).map_while(|port| bind(*port)).collect();
+        if others.len() + 1 == usize::from(count) { Ok(ports) } else { Err(port.to_string()) }
+    })
 }
 
 pub(crate) fn is_root() -> bool {

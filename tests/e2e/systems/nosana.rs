@@ -2,79 +2,16 @@
 //! as a load balancer would do it, in the words of Nosana alone.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tempfile::TempDir;
 use tokio_tungstenite::tungstenite::{Message, accept};
 
 use crate::support::host::{Builder, Host, host};
 use crate::support::http::Answer;
 use crate::support::listener::{Listener, listener};
+use crate::support::node::Node;
+use crate::support::servers::free_ports;
 use crate::support::wait::until;
-
-/// The server of the page, on the ports of its arguments.
-const INDEX_JS: &str = r"
-const http = require('http');
-let open = process.argv.length - 2;
-for (const port of process.argv.slice(2)) {
-  const server = http.createServer((req, res) => {
-    const healthy = req.url === '/health' && req.method === 'GET';
-    res.writeHead(healthy ? 200 : 404, { 'Content-Type': 'application/json' });
-    res.end(JSON.stringify({ status: healthy ? 'healthy' : 'not found' }));
-  });
-  server.listen(port, '127.0.0.1', () => {
-    open -= 1;
-    if (open === 0) console.log('Server running');
-  });
-}
-";
-
-/// A running node, with that server.
-struct Node {
-    child: Child,
-    _dir: TempDir,
-}
-
-impl Node {
-    #[track_caller]
-    fn start(ports: &[u16]) -> Self {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        std::fs::write(dir.path().join("index.js"), INDEX_JS).expect("a file");
-        let mut command = Command::new("node");
-        command.arg("index.js").args(ports.iter().map(u16::to_string)).current_dir(dir.path());
-        command.stdin(Stdio::null()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("there is no node: run `tests/run`");
-        let out = child.stdout.take().expect("it is piped");
-        let node = Self { child, _dir: dir };
-        let mut line = String::new();
-        BufReader::new(out).read_line(&mut line).expect("it says something");
-        assert_eq!(line, "Server running\n");
-        node
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// So many free ports, one after the other.
-#[track_caller]
-fn free_ports(count: u16) -> Vec<u16> {
-    until("adjacent free ports", || {
-        let bind = |port: u16| TcpListener::bind(("127.0.0.1", port)).ok();
-        let first = bind(0).ok_or("no port")?;
-        let port = first.local_addr().expect("it is bound").port();
-        let ports: Vec<u16> = (0..count).map_while(|n| port.checked_add(n)).collect();
-        let others: Vec<_> = ports.iter().skip(1).map_while(|port| bind(*port)).collect();
-        if others.len() + 1 == usize::from(count) { Ok(ports) } else { Err(port.to_string()) }
-    })
-}
 
 /// A WebSocket server that greets everybody with the text of the moment.
 struct Greeter {
