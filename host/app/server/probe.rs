@@ -41,15 +41,23 @@ const MAX_HOSTNAME: usize = 260;
 
 /// See the module.
 pub(super) fn probe<'a>(app: &'a App, asked: &'a Asked<'a>, _body: Body) -> BoxFuture<'a, Answer> {
-    async move { answer(app, asked).await.unwrap_or_else(|refused| refused) }.boxed()
+    async move { answer(app, asked).await.unwrap_or_else(Answer::from) }.boxed()
 }
 
-/// A line of text, as other programs answer when they do not probe.
-fn refused(code: u16, message: impl std::fmt::Display) -> Answer {
-    Answer::text(code, format!("{message}\n"))
+/// Why nothing is probed: a code and a line of text, as other programs answer then.
+struct Refused(u16, String);
+
+impl From<Refused> for Answer {
+    fn from(Refused(code, message): Refused) -> Self {
+        Self::text(code, format!("{message}\n"))
+    }
 }
 
-async fn answer(app: &App, asked: &Asked<'_>) -> Result<Answer, Answer> {
+fn refused(code: u16, message: impl std::fmt::Display) -> Refused {
+    Refused(code, message.to_string())
+}
+
+async fn answer(app: &App, asked: &Asked<'_>) -> Result<Answer, Refused> {
     let config = app.modules.config();
     let first = |key: &str| asked.values(key).into_iter().next().filter(|text| !text.is_empty());
     let name = first("module").unwrap_or_else(|| DEFAULT_MODULE.to_owned());
@@ -94,12 +102,12 @@ async fn answer(app: &App, asked: &Asked<'_>) -> Result<Answer, Answer> {
     Ok(Answer::new(200, dialect.media_type(), Bytes::from(body)))
 }
 
-fn not_here(module: &ModuleSpec, why: &str) -> Answer {
+fn not_here(module: &ModuleSpec, why: &str) -> Refused {
     refused(403, format_args!("Module \"{}\" does not probe this target: {why}", module.name))
 }
 
 /// How long the probe may take.
-fn timeout(asked: &Asked<'_>, module: &ModuleSpec) -> Result<Duration, Answer> {
+fn timeout(asked: &Asked<'_>, module: &ModuleSpec) -> Result<Duration, Refused> {
     let given = match asked.headers.get(TIMEOUT) {
         None => PATIENCE,
         Some(text) => {
@@ -119,7 +127,7 @@ fn timeout(asked: &Asked<'_>, module: &ModuleSpec) -> Result<Duration, Answer> {
     Ok(left.map_or(module.timeout, |left| left.min(module.timeout)))
 }
 
-fn check_hostname(hostname: &str, module: &ModuleSpec) -> Result<(), Answer> {
+fn check_hostname(hostname: &str, module: &ModuleSpec) -> Result<(), Refused> {
     if hostname.len() > MAX_HOSTNAME || !hostname.bytes().all(|b| b.is_ascii_graphic()) {
         let message = format!(
             "Hostname parameter is no name of a host (expected at most {MAX_HOSTNAME} visible characters)"
