@@ -192,17 +192,19 @@ fn read_listed(
 fn check(sources: Sources, tools: &Tools) -> Result<First, Vec<Problem>> {
     let mut builtin = Builtin::new(tools);
     let lookup = SystemLookup { base: tools.base.clone() };
-    let (config, problems) = config::load(&sources, &lookup, &mut builtin);
+    let (config, mut problems) = config::load(&sources, &lookup, &mut builtin);
     let config = config.ok_or_else(|| problems.clone())?;
-    let mut unknown = Problems::default();
-    crate::server::unknown_routes(&config.listeners, &mut unknown);
-    let unknown = unknown.sorted();
-    if unknown.is_empty() {
-        let registry = Registry::new(config, builtin);
-        Ok(First { registry, problems, sources, imported: Fingerprints::new() })
-    } else {
-        Err(problems.into_iter().chain(unknown).collect())
+    let mut of_routes = Problems::default();
+    crate::server::problems(&config, &mut of_routes);
+    let of_routes = of_routes.sorted();
+    // Errors that are there already are of sidecars, and refuse nothing.
+    let refused = of_routes.iter().any(|problem| problem.severity == Severity::Error);
+    problems.extend(of_routes);
+    if refused {
+        return Err(problems);
     }
+    let registry = Registry::new(config, builtin);
+    Ok(First { registry, problems, sources, imported: Fingerprints::new() })
 }
 
 impl Keeper {

@@ -223,6 +223,24 @@ fn a_listener_serves_its_routes_and_its_endpoints() {
 }
 
 #[test]
+fn a_listener_without_routes_serves_its_endpoints_alone() {
+    let host = start(
+        "[server]\nroutes = [\"/health\", \"/api/v1/checks/{name}\"]\n\
+         [[listen]]\nname = \"outside\"\naddress = \"127.0.0.1:0\"\nroutes = []\n\
+         [[endpoint]]\npath = \"/up\"\nlistener = \"outside\"\ndetail = \"none\"\n",
+    );
+    assert_eq!(at(&host, "outside", "/up").code, 503);
+    for path in ["/", "/health", "/health/db", "/livez", "/metrics", "/api/v1/checks", "/probe"] {
+        assert_eq!(at(&host, "outside", path).code, 404, "{path}");
+    }
+    for (path, code) in [("/health", 503), ("/api/v1/checks/db", 200), ("/livez", 404), ("/", 404)]
+    {
+        assert_eq!(host.get(path).code, code, "{path}");
+    }
+    assert!(!host.log().contains("which tells everything"), "nothing tells more than is meant");
+}
+
+#[test]
 fn an_idle_listener_takes_no_place_from_another() {
     let host = builder(
         "[server]\nmax-connections = 1\n[[listen]]\nname = \"other\"\naddress = \"127.0.0.1:0\"\n",

@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::Args as ClapArgs;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
+use wellcheck_core::config::Server;
 use wellcheck_core::endpoint::{ListenSpec, Protocol};
 use wellcheck_core::units::count;
 
@@ -83,7 +84,7 @@ pub(super) fn run(args: Args) -> Ended {
     let store = setup::store(config, &places);
     let runtime = setup::runtime()?;
     runtime.block_on(async {
-        let listeners = bind(listen, &further).await?;
+        let listeners = bind(listen, &server, &further).await?;
         let lines =
             lines(&listeners, &further).context("finding our own address").or_exit(Exit::BUG)?;
         let address =
@@ -127,9 +128,13 @@ pub(super) fn run(args: Args) -> Ended {
 }
 
 /// Binds all addresses, the one of `[server]` first.
-async fn bind(main: SocketAddr, further: &[ListenSpec]) -> Result<Vec<Listener>, Failure> {
+async fn bind(
+    main: SocketAddr,
+    server: &Server,
+    further: &[ListenSpec],
+) -> Result<Vec<Listener>, Failure> {
     let mut listeners = Vec::new();
-    let listener = Listener::main(main).await;
+    let listener = Listener::main(main, server).await;
     listeners.push(
         listener
             .with_context(|| {

@@ -2,8 +2,8 @@
 //!
 //! HTTP/1.1 only where health is served: nothing that asks for it needs more, and most attacks of the
 //! last years were on HTTP/2. That is spoken where gRPC is, and bounded more. Connections are bounded
-//! in number over all listeners, requests in the size and the time of their heads; a body is read
-//! only by the routes that ask for it. When the process is about to end, open requests are finished,
+//! in number over all listeners, requests in the size and the time of their heads, answers in how long
+//! they wait to be read; a body is read only by the routes that ask for it. When the process is about to end, open requests are finished,
 //! and idle connections closed.
 
 use std::convert::Infallible;
@@ -19,13 +19,18 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use wellcheck_core::config::Server;
 use wellcheck_core::endpoint::{ListenSpec, Protocol};
 
 use super::grpc::{self, Watchers};
+use super::stall::Unstalled;
 use super::{App, Site};
 
 /// Longest until the head of a request has arrived, also of the next one on a kept connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Longest that an answer waits for the other side to read on; then the connection ends.
+const STALLED: Duration = Duration::from_secs(30);
 
 /// Largest head of a request, in bytes; more is answered with 431.
 const MAX_HEAD: usize = 32 * 1024;
@@ -74,13 +79,13 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds the address of `[server]`.
+    /// Binds an address in the place of the one of `[server]`, with what that serves.
     ///
     /// # Errors
     /// When it is taken, or not ours.
-    pub(crate) async fn main(address: SocketAddr) -> std::io::Result<Self> {
+    pub(crate) async fn main(address: SocketAddr, server: &Server) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
-        Ok(Self { listener, protocol: Protocol::Http, site: Site::main() })
+        Ok(Self { listener, protocol: Protocol::Http, site: Site::main(server) })
     }
 
     /// Binds the address of a `[[listen]]`.
@@ -205,7 +210,7 @@ async fn http(stream: TcpStream, app: Arc<App>, site: Arc<Site>, mut stopped: wa
         .max_headers(MAX_HEADERS)
         // Some clients shut down their side once they have asked.
         .half_close(true)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Unstalled::new(stream, STALLED)), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -235,7 +240,7 @@ async fn grpc(
         .max_header_list_size(MAX_CALL_HEAD)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PONG)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Unstalled::new(stream, STALLED)), service);
     let mut connection = pin!(connection);
     // Hyper has a time limit neither for the first bytes of HTTP/2 nor for an idle connection.
     let mut limit = HEAD_TIMEOUT;

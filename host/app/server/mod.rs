@@ -48,7 +48,9 @@ mod itself;
 mod listen;
 mod negotiate;
 mod probe;
+mod routes;
 mod share;
+mod stall;
 mod tools;
 
 use std::time::Duration;
@@ -60,8 +62,8 @@ use http::HeaderMap;
 use http_body_util::BodyExt;
 use hyper::Method;
 use hyper::body::Incoming;
-use wellcheck_core::config::problem::known;
-use wellcheck_core::config::{Problems, Role};
+use wellcheck_core::config::tree::Text;
+use wellcheck_core::config::{Role, Server};
 use wellcheck_core::endpoint::{ListenSpec, MAIN};
 use wellcheck_core::format::api;
 use wellcheck_wasm::{Sandbox, SlotUse};
@@ -69,6 +71,7 @@ use wellcheck_wasm::{Sandbox, SlotUse};
 pub(crate) use self::access::sha256;
 pub(crate) use self::answer::{Answer, Problem};
 pub(crate) use self::listen::{Draining, Listener, serve};
+pub(crate) use self::routes::problems;
 use crate::clock::Clock;
 use crate::demand::Demand;
 use crate::keeper::{Handle, Live};
@@ -133,40 +136,29 @@ impl Asked<'_> {
 pub(crate) struct Site {
     /// What endpoints call the listener.
     name: String,
-    /// Paths of built-in routes; all of them if there is none.
-    routes: Vec<String>,
+    /// Paths of built-in routes; `None` is all of them.
+    routes: Option<Vec<String>>,
 }
 
 impl Site {
-    /// The one of `[server]`: everything.
-    pub(crate) fn main() -> Self {
-        Self { name: MAIN.to_owned(), routes: Vec::new() }
+    /// What `[server]` asks for.
+    pub(crate) fn main(server: &Server) -> Self {
+        Self::new(MAIN, server.routes.as_deref())
     }
 
     /// What a `[[listen]]` asks for.
     pub(crate) fn of(spec: &ListenSpec) -> Self {
-        Self { name: spec.name.clone(), routes: spec.routes.clone() }
+        Self::new(&spec.name, spec.routes.as_deref())
+    }
+
+    fn new(name: &str, routes: Option<&[Text]>) -> Self {
+        let routes = routes.map(|routes| routes.iter().map(|text| text.value.clone()).collect());
+        Self { name: name.to_owned(), routes }
     }
 
     /// Whether a built-in route is served.
     fn serves(&self, route: &str) -> bool {
-        self.routes.is_empty() || self.routes.iter().any(|served| served == route)
-    }
-}
-
-/// Routes that a `[[listen]]` names and that are not there.
-pub(crate) fn unknown_routes(listeners: &[ListenSpec], problems: &mut Problems) {
-    for listener in listeners {
-        for route in &listener.routes {
-            if ROUTES.iter().any(|known| known.path == route) {
-                continue;
-            }
-            let shown: String = route.chars().take(100).flat_map(char::escape_debug).collect();
-            let list = known("routes", route, ROUTES.iter().map(|route| route.path));
-            let name = &listener.name;
-            let message = format!("unknown route `{shown}` in `[[listen]]` `{name}` {list}");
-            problems.error(&listener.place, message);
-        }
+        self.routes.as_ref().is_none_or(|routes| routes.iter().any(|served| served == route))
     }
 }
 
@@ -346,7 +338,7 @@ mod tests {
 
     #[test]
     fn fixed_paths_win_and_names_are_one_segment() {
-        let all = Site::main();
+        let all = Site::main(&Server::default());
         let found = |path| route(&all, path).map(|(route, name)| (route.path, name));
         assert_eq!(found("/health"), Some(("/health", "")));
         assert_eq!(found("/health/status"), Some(("/health/status", "")));

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use crate::config::tree::Place;
+use crate::config::tree::{Place, Text};
 use crate::id::CheckName;
 use crate::status::Status;
 
@@ -98,9 +98,8 @@ pub struct ListenSpec {
     pub address: SocketAddr,
     /// What it speaks.
     pub protocol: Protocol,
-    /// Paths of built-in routes that it serves; all of them if there is none. Endpoints that name the
-    /// listener are served besides.
-    pub routes: Vec<String>,
+    /// Paths of built-in routes that it serves; `None` is all of them. Endpoints are served besides.
+    pub routes: Option<Vec<Text>>,
     /// Where it stands.
     pub place: Place,
 }

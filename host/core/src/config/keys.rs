@@ -89,6 +89,12 @@ pub const SERVER: &[Key] = &[
         "max-connections = 4096",
         "Connections at once, 1 to 100000; more wait in the kernel's queue. Changing it takes a restart.",
     ),
+    key(
+        "routes",
+        "all",
+        "routes = [\"/livez\", \"/api/v1/checks\"]",
+        "The built-in routes that it serves, as `GET /` names them; `[]` is none. Endpoints are served besides. Changing it takes a restart.",
+    ),
 ];
 
 /// `[plugins]`.
@@ -447,7 +453,7 @@ pub const LISTEN: &[Key] = &[
         "routes",
         "all",
         "routes = [\"/health/status\"]",
-        "The built-in routes that it serves, as `GET /` names them. Endpoints that name the listener are served besides.",
+        "The built-in routes that it serves, as `GET /` names them; `[]` is none. Endpoints are served besides: those that name the listener, and those that name none.",
     ),
 ];
 

@@ -194,6 +194,8 @@ pub struct Server {
     pub drain: Duration,
     /// Connections at once; more wait in the kernel's queue.
     pub max_connections: usize,
+    /// Paths of built-in routes that are served; `None` is all of them. Endpoints are served besides.
+    pub routes: Option<Vec<tree::Text>>,
 }
 
 /// Where the server listens unless told otherwise: loopback only.
@@ -205,6 +207,7 @@ impl Default for Server {
             listen: DEFAULT_LISTEN.parse().expect("a literal socket address"),
             drain: Duration::from_secs(5),
             max_connections: 1024,
+            routes: None,
         }
     }
 }

@@ -108,9 +108,8 @@ impl Resolver<'_> {
         let protocol =
             reader.word("protocol", Protocol::WORDS, &mut self.problems).unwrap_or_default();
         let routes_place = reader.place_of("routes");
-        let routes: Vec<String> =
-            reader.texts("routes", &mut self.problems).into_iter().map(|t| t.value).collect();
-        if protocol == Protocol::Grpc && !routes.is_empty() {
+        let routes = super::sections::routes(&mut reader, &mut self.problems);
+        if protocol == Protocol::Grpc && routes.is_some() {
             self.problems.error(&routes_place, "a listener for gRPC has no `routes`");
         }
         reader.finish(&[], &mut self.problems);

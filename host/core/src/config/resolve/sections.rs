@@ -10,7 +10,7 @@ use super::grants::Owned;
 use crate::config::keys;
 use crate::config::reader::Reader;
 use crate::config::tree::{Place, Table, Text, Value};
-use crate::config::{Plugins, Role, Server, Token};
+use crate::config::{Plugins, Problems, Role, Server, Token};
 use crate::grant::SecretName;
 use crate::limits::{HOST_LIMITS, LOAD_LIMITS};
 use crate::redact::MIN_REDACTED;
@@ -29,6 +29,7 @@ impl Resolver<'_> {
                 .integer("max-connections", 1..=100_000, problems)
                 .and_then(|n| usize::try_from(n).ok())
                 .unwrap_or(standard.max_connections),
+            routes: routes(&mut reader, problems),
         };
         reader.finish(&[], problems);
         server
@@ -136,6 +137,11 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+/// The built-in routes of a listener. An empty list is none of them, which is not the same as no list.
+pub(super) fn routes(reader: &mut Reader, problems: &mut Problems) -> Option<Vec<Text>> {
+    reader.has("routes").then(|| reader.texts("routes", problems))
 }
 
 pub(super) fn socket_address(text: &Text) -> Result<SocketAddr, String> {
