@@ -2,10 +2,12 @@
 //!
 //! Replaced as a whole by the scheduler; readers never wait for it or for each other. A body is
 //! encoded, hashed and compressed when it is first asked for, once per snapshot, and shared by every
-//! connection. Who waits for changes is told once per snapshot.
+//! connection; a large one on a thread that serves nothing meanwhile. Who waits for changes is told once per snapshot.
 
 use std::collections::HashMap;
 use std::io::Write;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::HeaderValue;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use wellcheck_core::endpoint::{Codes, EndpointSpec};
 use wellcheck_core::format::{FORMATS, Options, Selection};
 use wellcheck_core::outcome::Outcome;
@@ -36,6 +38,53 @@ const MAX_COMPRESSED: usize = 8 * 1024 * 1024;
 /// anew each time.
 const MAX_KEPT: usize = 1024;
 
+/// Pictures of more checks and groups than this are large: what is made from all of them takes so
+/// long that no thread of the server may be held by it.
+const LARGE: usize = 2_000;
+
+/// Longer bodies, in bytes, take so long to compress.
+const LARGE_BODY: usize = 512 * 1024;
+
+/// What is made from large pictures at the moment. A thread that makes something hands over its tasks
+/// first; whoever comes meanwhile waits without holding a thread, so that few are held at once.
+#[derive(Debug, Default)]
+struct Work {
+    under_way: AtomicUsize,
+    done: Notify,
+}
+
+impl Work {
+    /// Does something that takes long.
+    fn at_length<T>(&self, work: impl FnOnce() -> T) -> T {
+        // Counts it also when it panics.
+        struct UnderWay<'a>(&'a Work);
+        impl Drop for UnderWay<'_> {
+            fn drop(&mut self) {
+                if self.0.under_way.fetch_sub(1, Ordering::SeqCst) == 1 {
+                    self.0.done.notify_waiters();
+                }
+            }
+        }
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        let _under_way = UnderWay(self);
+        tokio::task::block_in_place(work)
+    }
+
+    /// What is in a cell, made if it is not there yet.
+    fn once<'a, T>(
+        &self,
+        cell: &'a OnceLock<T>,
+        takes_long: bool,
+        make: impl FnOnce() -> T,
+    ) -> &'a T {
+        match cell.get() {
+            Some(made) => made,
+            None if takes_long => self.at_length(|| cell.get_or_init(make)),
+            None => cell.get_or_init(make),
+        }
+    }
+}
+
 /// A rendered answer, ready to be sent any number of times.
 #[derive(Debug)]
 pub(crate) struct Rendered {
@@ -48,6 +97,7 @@ pub(crate) struct Rendered {
     /// The body as it is.
     pub(crate) plain: Coded,
     gzip: OnceLock<Option<Coded>>,
+    work: Arc<Work>,
 }
 
 /// A body in one content coding.
@@ -69,7 +119,13 @@ enum Audience {
 }
 
 impl Rendered {
-    fn new(format: usize, selection: &Selection<'_>, codes: &Codes, audience: Audience) -> Self {
+    fn new(
+        format: usize,
+        selection: &Selection<'_>,
+        codes: &Codes,
+        audience: Audience,
+        work: &Arc<Work>,
+    ) -> Self {
         let (number, format) = (format, FORMATS[format]);
         let code = codes.get(selection.status()).unwrap_or_else(|| format.code(selection));
         let body = Bytes::from(format.render(selection));
@@ -89,12 +145,14 @@ impl Rendered {
             cache_control,
             plain: Coded { body, tag },
             gzip: OnceLock::new(),
+            work: Arc::clone(work),
         }
     }
 
     /// The body compressed, if it is worth that.
     pub(crate) fn gzip(&self) -> Option<&Coded> {
-        self.gzip.get_or_init(|| self.compress()).as_ref()
+        let takes_long = (LARGE_BODY..=MAX_COMPRESSED).contains(&self.plain.body.len());
+        self.work.once(&self.gzip, takes_long, || self.compress()).as_ref()
     }
 
     fn compress(&self) -> Option<Coded> {
@@ -155,10 +213,12 @@ pub(crate) struct Published {
     /// Checks and groups by themselves, by name and format.
     items: Mutex<HashMap<(String, usize), Arc<Rendered>>>,
     list: OnceLock<Bytes>,
+    is_large: bool,
+    work: Arc<Work>,
 }
 
 impl Published {
-    fn new(snapshot: Snapshot, before: Option<&Self>) -> Self {
+    fn new(snapshot: Snapshot, before: Option<&Self>, work: &Arc<Work>) -> Self {
         let specs = &snapshot.setup.endpoints;
         let paths = match before {
             Some(before) if Arc::ptr_eq(&before.snapshot.setup.endpoints, specs) => {
@@ -173,6 +233,8 @@ impl Published {
             paths,
             items: Mutex::default(),
             list: OnceLock::new(),
+            is_large: snapshot.checks.len() + snapshot.groups.len() > LARGE,
+            work: Arc::clone(work),
             snapshot,
         }
     }
@@ -184,9 +246,10 @@ impl Published {
 
     /// Everything, in the format at this place of [`FORMATS`].
     pub(crate) fn aggregate(&self, format: usize) -> &Rendered {
-        self.aggregate.0[format].get_or_init(|| {
+        self.work.once(&self.aggregate.0[format], self.is_large, || {
             let selection = Selection::all(&self.snapshot);
-            Rendered::new(format, &selection, &Codes::default(), Audience::Everybody)
+            let codes = Codes::default();
+            Rendered::new(format, &selection, &codes, Audience::Everybody, &self.work)
         })
     }
 
@@ -198,9 +261,16 @@ impl Published {
             return Arc::clone(rendered);
         }
         // Outside of the lock, so that nobody waits for another body than their own.
-        let selection = Selection::item(&self.snapshot, item);
-        let codes = Codes::default();
-        let rendered = Arc::new(Rendered::new(format, &selection, &codes, Audience::Everybody));
+        let render = || {
+            let selection = Selection::item(&self.snapshot, item);
+            let codes = Codes::default();
+            Arc::new(Rendered::new(format, &selection, &codes, Audience::Everybody, &self.work))
+        };
+        let rendered = match item {
+            // It may have all the others as members.
+            Item::Group(_) if self.is_large => self.work.at_length(render),
+            _ => render(),
+        };
         let mut kept = kept();
         if kept.len() < MAX_KEPT {
             kept.insert(key, Arc::clone(&rendered));
@@ -228,16 +298,23 @@ impl Published {
         } else {
             (&of.everybody, spec.detail, Audience::Everybody)
         };
-        slot.get_or_init(Formats::default).0[format].get_or_init(|| {
+        let cell = &slot.get_or_init(Formats::default).0[format];
+        self.work.once(cell, self.is_large, || {
             let options = Options { detail, standby_is_healthy: spec.standby_is_healthy };
             let selection = Selection::pick(&self.snapshot, &spec.pick).told(options);
-            Rendered::new(format, &selection, &spec.codes, audience)
+            Rendered::new(format, &selection, &spec.codes, audience, &self.work)
         })
     }
 
     /// The JSON API's list of checks.
     pub(crate) fn list(&self) -> Bytes {
-        self.list.get_or_init(|| wellcheck_core::format::api::list(&self.snapshot).into()).clone()
+        let make = || wellcheck_core::format::api::list(&self.snapshot).into();
+        self.work.once(&self.list, self.is_large, make).clone()
+    }
+
+    /// Does what is not kept and concerns all checks.
+    pub(crate) fn unkept<T>(&self, make: impl FnOnce() -> T) -> T {
+        if self.is_large { self.work.at_length(make) } else { make() }
     }
 }
 
@@ -263,18 +340,20 @@ pub(crate) struct Shared(Arc<Inner>);
 struct Inner {
     present: ArcSwap<Published>,
     changed: watch::Sender<()>,
+    work: Arc<Work>,
 }
 
 impl Shared {
     /// An empty picture, until the scheduler publishes the first.
     pub(crate) fn new() -> Self {
-        let present = ArcSwap::from_pointee(Published::new(Snapshot::default(), None));
-        Self(Arc::new(Inner { present, changed: watch::Sender::new(()) }))
+        let work = Arc::default();
+        let present = ArcSwap::from_pointee(Published::new(Snapshot::default(), None, &work));
+        Self(Arc::new(Inner { present, changed: watch::Sender::new(()), work }))
     }
 
     /// Replaces the picture.
     pub(crate) fn publish(&self, snapshot: Snapshot) {
-        let published = Published::new(snapshot, Some(&self.load()));
+        let published = Published::new(snapshot, Some(&self.load()), &self.0.work);
         self.0.present.store(Arc::new(published));
         self.0.changed.send_replace(());
     }
@@ -287,6 +366,24 @@ impl Shared {
     /// Is told of every picture from now on; of several in a row, of the last.
     pub(crate) fn changes(&self) -> watch::Receiver<()> {
         self.0.changed.subscribe()
+    }
+
+    /// Whether something is being made from a large picture, which may be what is asked for next.
+    pub(crate) fn is_at_work(&self) -> bool {
+        self.0.work.under_way.load(Ordering::SeqCst) > 0
+    }
+
+    /// Waits until nothing is.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let mut done = pin!(self.0.work.done.notified());
+            // Before the look, so that what ends after it is noticed.
+            done.as_mut().enable();
+            if !self.is_at_work() {
+                return;
+            }
+            done.await;
+        }
     }
 
     /// Waits for the first picture that is made from a configuration.
@@ -327,5 +424,54 @@ impl Standings for SharedStandings {
             }),
             observations,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_that_takes_long_is_done_once_and_others_wait_for_it_without_a_thread() {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let shared = Shared::new();
+            let (begun, has_begun) = std::sync::mpsc::channel();
+            let (end, may_end) = std::sync::mpsc::channel();
+            let work = Arc::clone(&shared.0.work);
+            let long = tokio::spawn(async move {
+                let cell = OnceLock::new();
+                let make = || {
+                    begun.send(()).expect("the test waits");
+                    may_end.recv().expect("the test ends it");
+                    7
+                };
+                *work.once(&cell, true, make) + *work.once(&cell, true, || 0)
+            });
+            tokio::task::block_in_place(|| has_begun.recv()).expect("it begins");
+            assert!(shared.is_at_work());
+            // The only worker is at work, and others are served nevertheless.
+            assert_eq!(tokio::spawn(async { 1 }).await.expect("no panic"), 1);
+            let waiter = shared.clone();
+            let waiting = tokio::spawn(async move { waiter.idle().await });
+            tokio::spawn(async {}).await.expect("no panic");
+            assert!(!waiting.is_finished());
+            end.send(()).expect("it waits");
+            assert_eq!(long.await.expect("no panic"), 14);
+            waiting.await.expect("no panic");
+            assert!(!shared.is_at_work());
+            shared.idle().await;
+        });
+    }
+
+    #[test]
+    fn work_that_panics_is_no_longer_under_way() {
+        let work = Work::default();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            work.at_length(|| assert_eq!(1, 2));
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(work.under_way.load(Ordering::SeqCst), 0);
     }
 }

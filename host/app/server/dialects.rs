@@ -8,14 +8,15 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{ACCEPT, HeaderValue};
 use serde::Serialize;
+use wellcheck_core::format::by_name;
 use wellcheck_core::format::kubernetes::Verdict;
-use wellcheck_core::format::{Selection, by_name};
 use wellcheck_core::snapshot::{Item, Snapshot};
 
 use super::accept::{Liking, MediaType, Ranges};
 use super::endpoints::{Depends, send};
 use super::itself::{self, Part};
 use super::{Answer, App, Asked};
+use crate::published::Published;
 
 /// Everything, as the format of this name has it.
 fn whole(app: &App, asked: &Asked<'_>, format: &str, media_type: &'static str) -> Answer {
@@ -26,10 +27,10 @@ fn whole(app: &App, asked: &Asked<'_>, format: &str, media_type: &'static str) -
 }
 
 /// One check or group, likewise: code and body.
-fn one(snapshot: &Snapshot, item: Item<'_>, format: &str) -> (u16, Vec<u8>) {
-    let (_, format) = by_name(format).expect("in the table of formats");
-    let selection = Selection::item(snapshot, item);
-    (format.code(&selection), format.render(&selection))
+fn one(published: &Published, item: Item<'_>, format: &str) -> (u16, Bytes) {
+    let (index, _) = by_name(format).expect("in the table of formats");
+    let rendered = published.item(item, index);
+    (rendered.code, rendered.plain.body.clone())
 }
 
 // ── Spring Boot ────────────────────────────────────────────────────────────────────────────────
@@ -54,8 +55,8 @@ pub(super) fn spring_below(app: &App, asked: &Asked<'_>) -> Answer {
     let published = app.shared.load();
     match below(&published.snapshot, asked.name) {
         Some(item) => {
-            let (code, body) = one(&published.snapshot, item, format);
-            Answer::new(code, media_type, body.into())
+            let (code, body) = one(&published, item, format);
+            Answer::new(code, media_type, body)
         }
         None => Answer::new(404, media_type, Bytes::new()),
     }
@@ -127,7 +128,7 @@ const PLAIN: &str = "text/plain";
 /// an empty one.
 pub(super) fn consul_name(app: &App, asked: &Asked<'_>) -> Answer {
     let absent = format!("ServiceName {} Not Found", shown(asked.name));
-    service(app, asked, absent, b"[]", |service| [b"[", &service[..], b"]"].concat())
+    service(app, asked, absent, b"[]", |service| [b"[", &service[..], b"]"].concat().into())
 }
 
 /// `GET /v1/agent/health/service/id/{name}`: the service itself.
@@ -142,18 +143,17 @@ fn service(
     asked: &Asked<'_>,
     absent_text: String,
     absent: &'static [u8],
-    wrap: impl FnOnce(Vec<u8>) -> Vec<u8>,
+    wrap: impl FnOnce(Bytes) -> Bytes,
 ) -> Answer {
     let published = app.shared.load();
-    let snapshot = &published.snapshot;
-    match (snapshot.item(asked.name), wants_text(asked)) {
+    match (published.snapshot.item(asked.name), wants_text(asked)) {
         (Some(item), true) => {
-            let (code, body) = one(snapshot, item, "consul-text");
-            Answer::new(code, PLAIN, body.into())
+            let (code, body) = one(&published, item, "consul-text");
+            Answer::new(code, PLAIN, body)
         }
         (Some(item), false) => {
-            let (code, body) = one(snapshot, item, "consul");
-            Answer::json_bytes(code, wrap(body).into())
+            let (code, body) = one(&published, item, "consul");
+            Answer::json_bytes(code, wrap(body))
         }
         (None, true) => Answer::new(404, PLAIN, absent_text.into()),
         (None, false) => Answer::json_bytes(404, Bytes::from_static(absent)),

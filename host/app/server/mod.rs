@@ -72,6 +72,7 @@ pub(crate) use self::access::sha256;
 pub(crate) use self::answer::{Answer, Problem};
 pub(crate) use self::listen::{Draining, Listener, serve};
 pub(crate) use self::routes::problems;
+use self::routes::SILENT;
 use crate::clock::Clock;
 use crate::demand::Demand;
 use crate::keeper::{Handle, Live};
@@ -259,6 +260,11 @@ fn route<'a>(site: &Site, path: &'a str) -> Option<(&'static Route, &'a str)> {
     routes.into_iter().find_map(|route| Some((route, fits(route.path, path)?)))
 }
 
+/// Whether a path is answered without a look at checks.
+fn is_silent(site: &Site, path: &str) -> bool {
+    route(site, path).is_some_and(|(route, _)| SILENT.contains(&route.path))
+}
+
 /// What stands in the place of `{name}` or `{rest}` of a pattern; nothing if the path does not fit.
 fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     if let Some(prefix) = pattern.strip_suffix("{rest}") {
@@ -277,6 +283,9 @@ async fn answer(app: &App, site: &Site, request: hyper::Request<Incoming>) -> An
     let (path, method) = (head.uri.path(), &head.method);
     let (query, headers) = (head.uri.query(), &head.headers);
     let asked = Asked { method, path, name: "", query, headers, site };
+    if app.shared.is_at_work() && !is_silent(site, path) {
+        app.shared.idle().await;
+    }
     if let Some(answer) = endpoints::answer(app, &asked) {
         return answer;
     }

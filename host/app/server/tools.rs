@@ -3,7 +3,7 @@
 use http::header::{CACHE_CONTROL, EXPIRES, HeaderValue};
 use wellcheck_core::exposition::Dialect;
 use wellcheck_core::format::{
-    Format, Selection, by_name, clearskies, gatus as gatus_format, kubernetes, shields,
+    Selection, by_name, clearskies, gatus as gatus_format, kubernetes, shields,
 };
 use wellcheck_core::snapshot::Item;
 
@@ -17,16 +17,12 @@ fn aggregate(app: &App, asked: &Asked<'_>, name: &str, depends: Depends) -> Answ
 }
 
 /// One check or group in one format.
-fn rendered(format: &dyn Format, selection: &Selection<'_>) -> Answer {
-    let body = format.render(selection);
-    Answer::new(format.code(selection), format.media_type(), body.into())
-}
-
 fn one(app: &App, name: &str, format: &str) -> Answer {
     let published = app.shared.load();
     let Some(item) = published.snapshot.item(name) else { return Answer::unknown_check(name) };
-    let (_, format) = by_name(format).expect("in the table of formats");
-    rendered(format, &Selection::item(&published.snapshot, item))
+    let (index, format) = by_name(format).expect("in the table of formats");
+    let rendered = published.item(item, index);
+    Answer::new(rendered.code, format.media_type(), rendered.plain.body.clone())
 }
 
 /// `GET /health-check`; there is nothing at this path for other methods.
@@ -46,9 +42,11 @@ pub(super) fn healthz(app: &App, asked: &Asked<'_>) -> Answer {
         return aggregate(app, asked, "kubernetes", Depends::default());
     }
     let published = app.shared.load();
-    let selection = Selection::all(&published.snapshot);
     let asked = kubernetes::Asked { endpoint: "healthz", exclude: &exclude, verbose };
-    let (code, text) = kubernetes::all(&kubernetes::looks(&selection), asked, &[]);
+    let (code, text) = published.unkept(|| {
+        let selection = Selection::all(&published.snapshot);
+        kubernetes::all(&kubernetes::looks(&selection), asked, &[])
+    });
     Answer::text(code, text)
 }
 
