@@ -14,6 +14,7 @@ use wellcheck_core::config::tree::Place;
 use wellcheck_core::config::{
     self, Lookup, MAX_FILE, Problem, Problems, SourceFile, Sources, Unreadable,
 };
+use wellcheck_core::import::Options;
 
 use crate::folder::Listing;
 
@@ -50,8 +51,8 @@ pub(crate) struct Places {
     pub(crate) plugins: PathBuf,
     /// Job definitions that the command line names.
     pub(crate) jobs: Vec<PathBuf>,
-    /// Where their operations run, by id.
-    pub(crate) hosts: BTreeMap<String, String>,
+    /// Where their operations run, and how often their checks do.
+    pub(crate) job_options: Options,
 }
 
 /// The versions of some files; `None` for one that is not there.
@@ -128,8 +129,8 @@ impl Places {
         let sidecars = sidecars.collect();
         let plugins = listing.names().cloned().collect();
         let (imported, fingerprints) = self.imported(main.iter().chain(&included));
-        let hosts = self.hosts.clone();
-        let sources = Sources { main, included, sidecars, plugins, imported, jobs, hosts };
+        let job_options = self.job_options.clone();
+        let sources = Sources { main, included, sidecars, plugins, imported, jobs, job_options };
         Found { sources, problems: problems.sorted(), imported: fingerprints }
     }
 

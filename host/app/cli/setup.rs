@@ -1,9 +1,9 @@
 //! What several subcommands need: places, the sandbox, logs, and where text goes.
 
-use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
@@ -12,8 +12,9 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use wellcheck_core::config::{Config, Plugins, Problem};
-use wellcheck_core::import::nosana;
+use wellcheck_core::import::{Options, nosana};
 use wellcheck_core::limits::RunLimits;
+use wellcheck_core::units::{parse_duration, show_duration};
 use wellcheck_net::http::Client;
 use wellcheck_net::{Resolver, Tls};
 use wellcheck_wasm::{Compiler, NetTransport, Sandbox, SandboxOptions};
@@ -55,7 +56,7 @@ impl Where {
             Some(dir) => dir.clone(),
             None => main.as_deref().and_then(plugins_dir).unwrap_or_else(|| base.join("plugins")),
         };
-        Ok(Places { main, plugins, jobs: Vec::new(), hosts: BTreeMap::new() })
+        Ok(Places { main, plugins, jobs: Vec::new(), job_options: Options::default() })
     }
 
     /// What kinds share.
@@ -73,13 +74,24 @@ pub(super) struct Jobs {
     /// Where an operation of a job runs [default: 127.0.0.1]; may be repeated
     #[arg(long, value_name = "OP=ADDRESS", requires = "job", value_parser = operation_host)]
     host: Vec<(String, String)>,
+    /// From run to run until a job has started [default: 5s]
+    #[arg(long, value_name = "DURATION", requires = "job", value_parser = interval)]
+    startup_interval: Option<Duration>,
+    /// From run to run of a job's checks afterwards [default: 30s]
+    #[arg(long, value_name = "DURATION", requires = "job", value_parser = interval)]
+    interval: Option<Duration>,
 }
 
 impl Jobs {
     /// Adds them to what is read.
     pub(super) fn join(&self, places: Places) -> Places {
-        let hosts = self.host.iter().cloned().collect();
-        Places { jobs: self.job.clone(), hosts, ..places }
+        let standard = Options::default();
+        let job_options = Options {
+            hosts: self.host.iter().cloned().collect(),
+            startup_interval: self.startup_interval.unwrap_or(standard.startup_interval),
+            interval: self.interval.unwrap_or(standard.interval),
+        };
+        Places { jobs: self.job.clone(), job_options, ..places }
     }
 }
 
@@ -89,6 +101,16 @@ fn operation_host(text: &str) -> Result<(String, String), String> {
         pair.ok_or("expected the id of an operation, `=` and an address, such as web=10.0.0.7")?;
     nosana::host(host)?;
     Ok((operation.to_owned(), host.to_owned()))
+}
+
+/// What `interval` and `startup-interval` may be.
+fn interval(text: &str) -> Result<Duration, String> {
+    let range = Duration::from_millis(50)..=Duration::from_hours(7 * 24);
+    let found = parse_duration(text).filter(|duration| range.contains(duration));
+    found.ok_or_else(|| {
+        let (first, last) = (show_duration(*range.start()), show_duration(*range.end()));
+        format!("expected a duration with a unit, such as 5s, from {first} to {last}")
+    })
 }
 
 /// What relative names in the configuration start from.

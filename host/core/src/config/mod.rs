@@ -30,6 +30,7 @@ use crate::endpoint::{EndpointSpec, ListenSpec};
 use crate::grant::Grants;
 use crate::group::GroupSpec;
 use crate::id::{CheckName, PluginName};
+use crate::import::Options;
 use crate::limits::{HostLimits, LoadLimits};
 use crate::module::ModuleSpec;
 use crate::redact::Redactor;
@@ -84,8 +85,8 @@ pub struct Sources {
     pub imported: BTreeMap<String, Result<SourceFile, Unreadable>>,
     /// The jobs that the command line names.
     pub jobs: Vec<SourceFile>,
-    /// The hosts that it names, by operation.
-    pub hosts: BTreeMap<String, String>,
+    /// What it says about them: where their operations run, and how often their checks do.
+    pub job_options: Options,
 }
 
 /// Reads the keys of built-in kinds, which the core does not know. Asked while the rest is being

@@ -55,18 +55,18 @@ impl Resolver<'_> {
         for table in tables {
             roots.extend(self.import(table, sources));
         }
-        let options = Options { hosts: sources.hosts.clone(), ..Options::default() };
+        let options = &sources.job_options;
         let mut known = BTreeSet::new();
         for file in &sources.jobs {
-            if let Some((root, operations)) = self.translated(file, &options) {
+            if let Some((root, operations)) = self.translated(file, options) {
                 known.extend(operations);
                 roots.push(root);
             } else {
                 // Its operations are not known; that is said of it already.
-                known.extend(sources.hosts.keys().cloned());
+                known.extend(options.hosts.keys().cloned());
             }
         }
-        for operation in sources.hosts.keys().filter(|id| !known.contains(*id)) {
+        for operation in options.hosts.keys().filter(|id| !known.contains(*id)) {
             let message = format!(
                 "`{}` is no operation of a `--job` ({})",
                 shown(operation),
