@@ -112,7 +112,11 @@ fn word(format: &dyn Format, answer: &Answer) -> String {
             };
             return text.lines().filter(is_check).count().to_string();
         }
-        return text.split_whitespace().next().unwrap_or_default().to_owned();
+        let first = match format.name() {
+            "text" => text.split_inclusive(':').next(),
+            _ => text.split_whitespace().next(),
+        };
+        return first.unwrap_or_default().to_owned();
     }
     let body = answer.json();
     let joined = |list: &Value, key: &str| {

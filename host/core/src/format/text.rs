@@ -51,7 +51,8 @@ impl Format for Text {
             };
             let (state, name) = (item.state(), item.name());
             // Writing to a String cannot fail.
-            let _ = writeln!(text, "{state:7} {name:widest$}  {aside}{message}");
+            let line = format!("{state:7} {name:widest$}  {aside}{message}");
+            let _ = writeln!(text, "{}", line.trim_end());
             if let Item::Check(check) = item {
                 parts(check, widest, &mut text);
             }
