@@ -39,7 +39,7 @@ fn text() -> String {
 fn filled(state: CheckState) -> CheckState {
     let mut run = state.last.as_ref().expect("it ran").run.clone();
     run.duration = Duration::from_millis(NUMBER);
-    run.log = RunLog { lines: vec![text()], flags: vec![text()], ..RunLog::default() };
+    run.log = RunLog { lines: vec![text()], flags: vec![text()] };
     run.used = vec![Use::allowed(GrantKind::Http, CANARY)];
     match &mut run.outcome {
         Outcome::Faulted(fault) => fault.message = text(),
@@ -53,10 +53,11 @@ fn filled(state: CheckState) -> CheckState {
             report.observations = vec![observation, code];
         }
     }
-    let mut tally = Tally::default();
-    tally.runs = [NUMBER; Status::ALL.len()];
-    tally.seconds = NUMBER as f64;
-    tally.reasons = vec![("refused", NUMBER)];
+    let tally = Tally {
+        runs: [NUMBER; Status::ALL.len()],
+        seconds: NUMBER as f64,
+        reasons: vec![("refused", NUMBER)],
+    };
     let plugin = PluginFacts {
         name: text(),
         own_name: text(),
