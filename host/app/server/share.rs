@@ -83,7 +83,8 @@ fn admit(config: &Config, headers: &HeaderMap) -> Result<String, Problem> {
         return Err(Problem::new(401, "no-token", "expected `X-TOKEN: TOKEN`"));
     }
     let headers = if bearer.is_empty() { headers } else { &bearer };
-    access::check(&config.tokens, headers, Role::Operate).map_err(|problem| problem.with_status(401))
+    access::check(&config.tokens, headers, Role::Operate)
+        .map_err(|problem| problem.with_status(401))
 }
 
 fn media_type(headers: &HeaderMap) -> Result<(), Problem> {
