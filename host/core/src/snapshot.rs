@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::check::{CheckSpec, Origin};
+use crate::check::{CheckSpec, Origin, Start};
 use crate::config::Problem;
 use crate::config::tree::Place;
 use crate::endpoint::EndpointSpec;
@@ -415,7 +415,8 @@ impl CheckState {
     }
 
     /// The same with its name, its kind, its state and the reason for it, and nothing else: no free
-    /// text, no numbers and no times.
+    /// text, no numbers and no times. How often it runs stays, for that is how long an answer may be
+    /// kept.
     #[must_use]
     pub fn bare(&self) -> Self {
         let blank = |last: &Arc<Last>| {
@@ -430,7 +431,10 @@ impl CheckState {
             let run = Run { outcome, duration, log: RunLog::default(), used: Vec::new() };
             Arc::new(Last { run, at: WallTime::default() })
         };
+        let start = Start { interval: self.spec.start.interval, ..Start::default() };
         let spec = CheckSpec {
+            timing: self.spec.timing,
+            start,
             maintenance: self.spec.maintenance,
             origin: self.spec.origin,
             ..CheckSpec::new(self.spec.name.clone(), self.spec.what.bare(), Place::file(""))

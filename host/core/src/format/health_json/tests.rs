@@ -24,6 +24,9 @@ fn what_is_well_may_be_kept_for_the_shortest_interval_and_nothing_else() {
     assert_eq!(kept(vec![]), "no-cache");
     assert_eq!(kept(vec![every("a", long), failed("b")]), "no-store");
     assert_eq!(kept(vec![every("a", long), check("b", Status::Unknown)]), "no-store");
+    let picture = snapshot(vec![every("a", long), every("b", short)], vec![]);
+    let options = Options { detail: Detail::Names, ..Options::default() };
+    assert_eq!(HealthJson.cache_control(&Selection::all(&picture).told(options)), "max-age=7");
     let mut starting = every("a", long);
     starting.starting = true;
     Arc::make_mut(&mut starting.spec).start.interval = Some(Duration::from_secs(5));
