@@ -17,7 +17,7 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::HeaderValue;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{MutexGuard, Notify, watch};
 use wellcheck_core::endpoint::{Codes, EndpointSpec};
 use wellcheck_core::format::{FORMATS, Options, Selection};
 use wellcheck_core::outcome::Outcome;
@@ -51,6 +51,8 @@ const LARGE_BODY: usize = 512 * 1024;
 struct Work {
     under_way: AtomicUsize,
     done: Notify,
+    /// Of those who wait, in their order.
+    turn: tokio::sync::Mutex<()>,
 }
 
 impl Work {
@@ -373,17 +375,22 @@ impl Shared {
         self.0.work.under_way.load(Ordering::SeqCst) > 0
     }
 
-    /// Waits until nothing is.
-    pub(crate) async fn idle(&self) {
-        loop {
-            let mut done = pin!(self.0.work.done.notified());
-            // Before the look, so that what ends after it is noticed.
-            done.as_mut().enable();
-            if !self.is_at_work() {
-                return;
-            }
+    /// Waits for what is being made, and for those who wait already. Whoever has a turn answers
+    /// without waiting for anything else, and from the picture of when it came: what is made for one
+    /// is there for all who came with it, however often the picture changes.
+    pub(crate) async fn turn(&self) -> (Self, MutexGuard<'_, ()>) {
+        let inner = &*self.0;
+        let present = ArcSwap::new(inner.present.load_full());
+        let (changed, work) = (watch::Sender::new(()), Arc::clone(&inner.work));
+        let pinned = Self(Arc::new(Inner { present, changed, work }));
+        let turn = inner.work.turn.lock().await;
+        let mut done = pin!(inner.work.done.notified());
+        // Before the look, so that what ends after it is noticed.
+        done.as_mut().enable();
+        if self.is_at_work() {
             done.await;
         }
+        (pinned, turn)
     }
 
     /// Waits for the first picture that is made from a configuration.
@@ -454,14 +461,14 @@ mod tests {
             // The only worker is at work, and others are served nevertheless.
             assert_eq!(tokio::spawn(async { 1 }).await.expect("no panic"), 1);
             let waiter = shared.clone();
-            let waiting = tokio::spawn(async move { waiter.idle().await });
+            let waiting = tokio::spawn(async move { drop(waiter.turn().await) });
             tokio::spawn(async {}).await.expect("no panic");
             assert!(!waiting.is_finished());
             end.send(()).expect("it waits");
             assert_eq!(long.await.expect("no panic"), 14);
             waiting.await.expect("no panic");
             assert!(!shared.is_at_work());
-            shared.idle().await;
+            drop(shared.turn().await);
         });
     }
 

@@ -283,20 +283,27 @@ async fn answer(app: &App, site: &Site, request: hyper::Request<Incoming>) -> An
     let (path, method) = (head.uri.path(), &head.method);
     let (query, headers) = (head.uri.query(), &head.headers);
     let asked = Asked { method, path, name: "", query, headers, site };
-    if app.shared.is_at_work() && !is_silent(site, path) {
-        app.shared.idle().await;
+    let body = Body(body);
+    if app.shared.is_at_work() && !is_silent(site, asked.path) {
+        let (shared, _turn) = app.shared.turn().await;
+        return respond(&App { shared, ..app.clone() }, &asked, body).await;
     }
-    if let Some(answer) = endpoints::answer(app, &asked) {
+    respond(app, &asked, body).await
+}
+
+async fn respond(app: &App, asked: &Asked<'_>, body: Body) -> Answer {
+    let &Asked { method, path, site, .. } = asked;
+    if let Some(answer) = endpoints::answer(app, asked) {
         return answer;
     }
     let Some((route, name)) = route(site, path) else { return Answer::not_found(path) };
-    let asked = Asked { name, ..asked };
+    let asked = Asked { name, ..*asked };
     match &route.does {
         Does::Read(read) if matches!(*method, Method::GET | Method::HEAD) => read(app, &asked),
         Does::Any(any) => any(app, &asked),
         Does::Read(_) => Answer::method_not_allowed(path, "GET, HEAD"),
         Does::Wait(methods, wait) if methods.split(", ").any(|m| m == method.as_str()) => {
-            wait(app, &asked, Body(body)).await
+            wait(app, &asked, body).await
         }
         Does::Wait(methods, _) => Answer::method_not_allowed(path, methods),
     }
