@@ -155,7 +155,10 @@ fn what_is_not_there_is_unknown_and_refuses_nothing() {
     assert!(output.as_str().is_some_and(|text| text.starts_with("not there: `queue`")), "{output}");
     // A file of that name makes it so.
     host.replace("plugins/queue.wasm", guest("echo"));
-    host.write("plugins/queue.toml", "settings = { status = \"pass\", message = \"fine\" }\ninterval = \"1s\"\n");
+    host.write(
+        "plugins/queue.toml",
+        "settings = { status = \"pass\", message = \"fine\" }\ninterval = \"1s\"\n",
+    );
     until(&host, "/queue", 200);
     until(&host, "/health/orders", 200);
     // And a broken sidecar does not make it pass.
@@ -166,7 +169,8 @@ fn what_is_not_there_is_unknown_and_refuses_nothing() {
 #[test]
 fn a_sidecar_that_closes_a_circle_holds_back_itself_alone() {
     let good = target::http().status(200).start();
-    let config = [check("good", &good, "depends-on = \"queue\""), check("free", &good, "")].concat();
+    let config =
+        [check("good", &good, "depends-on = \"queue\""), check("free", &good, "")].concat();
     let host = host()
         .config(&config)
         .guest("echo")

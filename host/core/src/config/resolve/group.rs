@@ -247,7 +247,12 @@ impl Resolver<'_> {
                     false => self.problems.error(&named.place, message),
                 }
             } else {
-                let message = format!("{message}; until there is one, it counts as `unknown`");
+                let until = match named.key {
+                    "exclude" => "",
+                    "depends-on" => "; until there is one, the check waits",
+                    _ => "; until there is one, it counts as `unknown`",
+                };
+                let message = format!("{message}{until}");
                 self.problems.warning(&named.place, message);
             }
         }
