@@ -122,6 +122,7 @@ impl Protocol for Talk {
             };
             let config = self.config(server);
             let login = async {
+                // The library does the work of SCRAM on this thread, and refuses more than 100,000 rounds.
                 let login = config.connect_raw(Bounded::new(stream), AsItIs).await;
                 login.map_err(|error| explain(&error, &server.name))
             };
