@@ -10,6 +10,7 @@ use arbitrary::{Result, Unstructured};
 use wellcheck_core::grant::{Denial, GrantKind, Grants, HttpGrant, Protocol, is_public};
 
 use self::words::Request;
+use crate::host::CANARIES;
 use crate::{Ended, shown};
 
 /// Longest text of a denial, in bytes: each of its texts is cut at 200 characters and escaped.
@@ -20,6 +21,11 @@ const DENIAL: usize = 8 * 1024;
 /// # Panics
 /// When something does not hold that `README.md` lists.
 pub fn grants(data: &[u8]) -> Ended {
+    // Errors quote the text of a grant, which is no secret, even where it spells what is looked for.
+    let spelt = |canary: &&str| data.windows(canary.len()).any(|part| part == canary.as_bytes());
+    if CANARIES.iter().any(spelt) {
+        return Ended::new("spells a canary");
+    }
     ask(&mut Unstructured::new(data)).unwrap_or(Ended::new("no grants"))
 }
 
