@@ -86,7 +86,12 @@ impl Demand {
         let mut probed = match make() {
             Ok(checker) => {
                 let facts = checker.facts();
-                let context = RunContext { check: name, deadline, failures_in_a_row: 0 };
+                let context = RunContext {
+                    check: name,
+                    deadline,
+                    failures_in_a_row: 0,
+                    asked: Arc::default(),
+                };
                 let work = async move { checker.probe(&context).await };
                 match in_task(place, deadline, work).await {
                     Ok(probed) => probed,

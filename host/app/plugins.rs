@@ -391,7 +391,8 @@ async fn trial(loaded: &Loaded, user: &User, supplier: &Supplier) -> Result<(), 
     let checker = PluginChecker::new(loaded, given, supplier)
         .map_err(|problems| Unfit::Broken(problems.join("; ")))?;
     let deadline = Instant::now() + TRIAL_TIME.min(*timeout);
-    let context = RunContext { check: check.clone(), deadline, failures_in_a_row: 0 };
+    let context =
+        RunContext { check: check.clone(), deadline, failures_in_a_row: 0, asked: Arc::default() };
     let outcome = checker.look(&context).await.run.outcome;
     match &outcome {
         Outcome::Faulted(fault) if fault.reason == FaultReason::Denied => {

@@ -17,13 +17,12 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use wellcheck_core::check::What;
 use wellcheck_core::group::GroupSpec;
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
-use wellcheck_core::schedule::first_due;
 use wellcheck_core::snapshot::{CheckState, Setup, Snapshot};
 use wellcheck_core::time::{Monotonic, Now, WallTime};
 
@@ -67,6 +66,53 @@ pub(crate) enum Command {
         /// What to show beside them.
         setup: Setup,
     },
+    /// Something that somebody wants of one check.
+    Order(CheckName, Order, oneshot::Sender<Result<(), Refusal>>),
+}
+
+/// What somebody may want of a check.
+#[expect(dead_code, reason = "the kind that takes outcomes from outside gives them")]
+pub(crate) enum Order {
+    /// To take in an outcome that comes from outside, of a check that waits for such.
+    Take(Box<Run>),
+}
+
+/// Why an order is not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// There is no such check.
+    Unknown,
+    /// The check cannot run at present, and says why.
+    Held,
+    /// The check takes no outcomes from outside.
+    NotPassive,
+    /// The server is about to stop.
+    Stopping,
+}
+
+/// Where orders are given; cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Handle {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Handle {
+    /// To give orders over the channel that [`Scheduler::start`] returned.
+    pub(crate) fn new(commands: mpsc::Sender<Command>) -> Self {
+        Self { commands }
+    }
+
+    #[expect(dead_code, reason = "the kind that takes outcomes from outside calls it")]
+    /// Gives an order, and waits until it has been taken.
+    ///
+    /// # Errors
+    /// When it is not followed.
+    pub(crate) async fn order(&self, check: CheckName, order: Order) -> Result<(), Refusal> {
+        let (reply, taken) = oneshot::channel();
+        let command = Command::Order(check, order, reply);
+        self.commands.send(command).await.map_err(|_closed| Refusal::Stopping)?;
+        taken.await.map_err(|_closed| Refusal::Stopping)?
+    }
 }
 
 /// See the module.
@@ -161,6 +207,10 @@ impl Scheduler {
                     Some(Command::Apply { entries, groups, setup }) => {
                         self.apply(entries, groups, setup);
                     }
+                    Some(Command::Order(check, order, reply)) => {
+                        // Whoever gave it may have gone.
+                        let _ = reply.send(self.order(&check, order));
+                    }
                     // Everyone who could tell us anything is gone: the process ends.
                     None => return,
                 },
@@ -223,6 +273,7 @@ impl Scheduler {
                 check: slot.spec.name.clone(),
                 deadline: tokio::time::Instant::now() + timeout,
                 failures_in_a_row: slot.failures,
+                asked: Arc::default(),
             };
             let task =
                 self.runs.spawn(async move { (id, guarded(&*checker, &context, timeout).await) });
@@ -271,6 +322,29 @@ impl Scheduler {
         self.queue.extend(due.map(|due| Reverse((due, id))));
     }
 
+    fn order(&mut self, check: &CheckName, order: Order) -> Result<(), Refusal> {
+        let place = self.slots.binary_search_by(|slot| slot.spec.name.cmp(check));
+        let index = place.map_err(|_absent| Refusal::Unknown)?;
+        let slot = &mut self.slots[index];
+        match order {
+            Order::Take(run) => {
+                let (checker, _) = slot.runner.as_ref().ok_or(Refusal::Held)?;
+                checker.waits().ok_or(Refusal::NotPassive)?;
+                if slot.held.is_some() {
+                    return Err(Refusal::Held);
+                }
+                let now = self.clock.now();
+                let urgency = slot.observe(*run, now);
+                self.publish.mark(urgency);
+                self.changed(index, now);
+                let slot = &mut self.slots[index];
+                slot.due = slot.next(now);
+                self.queue.extend(slot.due.map(|due| Reverse((due, slot.id))));
+            }
+        }
+        Ok(())
+    }
+
     /// A run of a check has ended: what depends on its state.
     fn changed(&mut self, index: usize, now: Now) {
         let slot = &mut self.slots[index];
@@ -309,7 +383,7 @@ impl Scheduler {
                 self.publish.mark(Urgency::Transition);
                 if slot.goes(now) {
                     // Many may have waited for the same, and do not all run at once.
-                    let due = first_due(now.monotonic, &slot.spec.timing, slot.phase);
+                    let due = slot.first(now);
                     slot.due = Some(due);
                     self.queue.push(Reverse((due, slot.id)));
                 }

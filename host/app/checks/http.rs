@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::Key;
 use wellcheck_core::config::reader::Reader;
+use wellcheck_core::fact::{FactKey, Shape, fact};
 use wellcheck_core::outcome::{
     Answer, FailReason, Fault, FaultReason, Observation, Outcome, Report, Run, RunLog,
 };
@@ -25,6 +26,8 @@ use wellcheck_net::{Failure, FailureKind};
 
 use super::probed::Probed;
 use super::{Checker, Kind, RunContext, Tools, tls};
+
+const FACTS: &[FactKey] = &[fact("status", Shape::Integer, "The status code of the answer.")];
 
 /// See the module.
 #[derive(Debug)]
@@ -41,6 +44,10 @@ impl Kind for Http {
 
     fn keys(&self) -> &'static [&'static [Key]] {
         &[settings::KEYS, tls::KEYS]
+    }
+
+    fn facts(&self) -> &'static [&'static [FactKey]] {
+        &[FACTS]
     }
 
     fn example(&self) -> &'static str {
@@ -108,7 +115,13 @@ impl HttpCheck {
     async fn look(&self, context: &RunContext) -> (Exchange, Run) {
         let started = Instant::now();
         let exchange = self.client.fetch(&self.request, context.deadline).await;
-        let outcome = self.judge(&exchange);
+        let mut outcome = self.judge(&exchange);
+        if let Outcome::Answered(report) = &mut outcome
+            && let Some(status) = exchange.status
+            && context.asked.has("status")
+        {
+            report.found.put("status", i64::from(status.as_u16()));
+        }
         let duration = started.elapsed();
         (exchange, Run { outcome, duration, log: RunLog::default(), used: Vec::new() })
     }

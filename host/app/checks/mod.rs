@@ -24,6 +24,7 @@ mod websocket;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -33,6 +34,7 @@ use wellcheck_core::config::keys::Key;
 use wellcheck_core::config::problem::known;
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::{Entry, Node, Table, Text, Value};
+use wellcheck_core::fact::{Asked, FactKey};
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::Run;
 use wellcheck_core::snapshot::Facts;
@@ -62,6 +64,11 @@ pub(crate) trait Kind: Sync {
     /// Its own keys, besides the common ones.
     fn keys(&self) -> &'static [&'static [Key]];
 
+    /// What its runs find out, for conditions, besides observations and what every kind has.
+    fn facts(&self) -> &'static [&'static [FactKey]] {
+        &[]
+    }
+
     /// A complete, valid `[[check]]`; a test parses it.
     fn example(&self) -> &'static str;
 
@@ -84,6 +91,12 @@ pub(crate) trait Checker: Send + Sync {
     /// What it looks at, for people and formats.
     fn facts(&self) -> Facts;
 
+    /// How long it waits for outcomes from outside. Its own run, that long after the last of them,
+    /// says that none came; other checks run by their interval.
+    fn waits(&self) -> Option<Duration> {
+        None
+    }
+
     /// Looks at the target once.
     fn run<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Run>;
 
@@ -103,6 +116,8 @@ pub(crate) struct RunContext {
     pub(crate) deadline: Instant,
     /// Runs in a row before this one that did not pass.
     pub(crate) failures_in_a_row: u32,
+    /// The facts that the check's conditions mention; others need not be found out.
+    pub(crate) asked: Arc<Asked>,
 }
 
 /// What kinds share: the way out of the process, and the TLS settings that most checks have.

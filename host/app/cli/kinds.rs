@@ -3,6 +3,8 @@
 use clap::Args as ClapArgs;
 use wellcheck_core::config::problem::known;
 
+use wellcheck_core::fact::FactKey;
+
 use super::exit::{Ended, Exit, Failure};
 use super::setup;
 use super::table::columns;
@@ -52,12 +54,23 @@ pub(super) fn run(args: &Args) -> Ended {
 /// One kind for people.
 pub(super) fn explain(kind: &dyn Kind) -> String {
     let keys: String = kind.keys().iter().map(|keys| super::validate::keys(keys)).collect();
+    let facts: Vec<Vec<String>> = facts(kind)
+        .map(|fact| vec![format!("    {}", fact.name), fact.shape.to_string(), fact.doc.to_owned()])
+        .collect();
+    let facts = match facts.as_slice() {
+        [] => String::new(),
+        rows => format!("  Facts for conditions:\n\n{}\n", columns(rows)),
+    };
     format!(
-        "kind = \"{}\"\n  {}\n\n{keys}  Example:\n\n{}\n",
+        "kind = \"{}\"\n  {}\n\n{keys}{facts}  Example:\n\n{}\n",
         kind.name(),
         kind.summary(),
         kind.example()
     )
+}
+
+fn facts(kind: &dyn Kind) -> impl Iterator<Item = &'static FactKey> {
+    kind.facts().iter().flat_map(|facts| facts.iter())
 }
 
 fn json(kinds: &[&dyn Kind]) -> String {
@@ -67,9 +80,14 @@ fn json(kinds: &[&dyn Kind]) -> String {
             let keys = kind.keys().iter().flat_map(|keys| keys.iter()).map(|key| {
                 serde_json::json!({ "name": key.name, "doc": key.doc, "default": key.default, "example": key.example })
             });
+            let facts = facts(*kind).map(|fact| {
+                let shape = fact.shape.to_string();
+                serde_json::json!({ "name": fact.name, "shape": shape, "doc": fact.doc })
+            });
             serde_json::json!({
                 "name": kind.name(), "summary": kind.summary(),
-                "keys": keys.collect::<Vec<_>>(), "example": kind.example(),
+                "keys": keys.collect::<Vec<_>>(), "facts": facts.collect::<Vec<_>>(),
+                "example": kind.example(),
             })
         })
         .collect();

@@ -134,7 +134,12 @@ async fn checked(plugin: &Plugin, user: User) -> Checked {
         Err(problems) => Err(problems),
         Ok(checker) => {
             let deadline = Instant::now() + timeout;
-            let context = RunContext { check: check.clone(), deadline, failures_in_a_row: 0 };
+            let context = RunContext {
+                check: check.clone(),
+                deadline,
+                failures_in_a_row: 0,
+                asked: Arc::default(),
+            };
             let mut run = checker.look(&context).await.run;
             run.redact(&given.redactor);
             Ok(run)

@@ -101,6 +101,7 @@ async fn outcome(args: &Args) -> anyhow::Result<Run> {
         check: ready.check,
         deadline: Instant::now() + args.timeout.unwrap_or(ready.timeout),
         failures_in_a_row: 0,
+        asked: Arc::default(),
     };
     let mut run = ready.checker.run(&context).await;
     run.redact(&ready.redactor);

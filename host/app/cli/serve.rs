@@ -21,7 +21,7 @@ use crate::keeper::{self, Keeper};
 use crate::modules::Modules;
 use crate::plugins::Plugins;
 use crate::published::{Shared, SharedStandings};
-use crate::scheduler::Scheduler;
+use crate::scheduler::{self, Scheduler};
 use crate::server::{self, App, Draining, Listener};
 use crate::share::Asker;
 
@@ -97,7 +97,7 @@ pub(super) fn run(args: Args) -> Ended {
         let supplier = Supplier { store: store.clone(), standings: Some(Arc::new(standings)) };
         let asker = Asker::new(&tools);
         let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier.clone());
-        let keeper = Keeper::new(places, tools.clone(), clock, first, plugins, scheduler);
+        let keeper = Keeper::new(places, tools.clone(), clock, first, plugins, scheduler.clone());
         let live = keeper.live();
         let modules = Modules::new(tools, live.clone(), keeper.loaded(), supplier);
         let keeper = keeper.start(finished);
@@ -110,8 +110,20 @@ pub(super) fn run(args: Args) -> Ended {
             tracing::warn!("the first picture takes long; until it is there, nothing is known");
         }
         let store_at_end = store.clone();
-        let app =
-            App { shared, live, demand, asker, modules, clock, keeper, draining, sandbox, store };
+        let scheduler = scheduler::Handle::new(scheduler);
+        let app = App {
+            shared,
+            live,
+            demand,
+            asker,
+            modules,
+            clock,
+            keeper,
+            scheduler,
+            draining,
+            sandbox,
+            store,
+        };
         let stop = ended_by_signal()?;
         setup::print(&lines)?;
         tracing::info!(

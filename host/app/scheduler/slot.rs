@@ -133,12 +133,10 @@ impl Slot {
                 match (same, retimed) {
                     (true, false) => None,
                     // It has not run yet, and does not wait a whole interval for that.
-                    (true, true) if self.last.is_none() => {
-                        Some(first_due(now.monotonic, &self.spec.timing, self.phase))
-                    }
+                    (true, true) if self.last.is_none() => Some(self.first(now)),
                     (true, true) => self.next(now),
                     (false, _) if was_held => Some(now.monotonic),
-                    (false, _) => Some(first_due(now.monotonic, &self.spec.timing, self.phase)),
+                    (false, _) => Some(self.first(now)),
                 }
             }
         };
@@ -174,6 +172,9 @@ impl Slot {
 
     /// When it runs again; not at all, if it rests after its start-up phase.
     pub(super) fn next(&self, now: Now) -> Option<Monotonic> {
+        if let Some(wait) = self.waits_for_others() {
+            return Some(now.monotonic.after(wait));
+        }
         let timing = self.spec.timing;
         match self.spec.start.interval {
             Some(interval) if self.starting => {
@@ -183,6 +184,18 @@ impl Slot {
             Some(_) if self.spec.start.rests => None,
             _ => Some(next_due(now.monotonic, &timing, self.phase)),
         }
+    }
+
+    /// When it runs for the first time.
+    pub(super) fn first(&self, now: Now) -> Monotonic {
+        match self.waits_for_others() {
+            Some(wait) => now.monotonic.after(wait),
+            None => first_due(now.monotonic, &self.spec.timing, self.phase),
+        }
+    }
+
+    fn waits_for_others(&self) -> Option<Duration> {
+        self.runner.as_ref().and_then(|(checker, _)| checker.waits())
     }
 
     /// What it waits for has changed. Returns whether it may run now.

@@ -78,6 +78,7 @@ use crate::demand::Demand;
 use crate::keeper::{Handle, Live};
 use crate::modules::Modules;
 use crate::published::Shared;
+use crate::scheduler;
 use crate::share::Asker;
 use crate::store::Store;
 
@@ -98,6 +99,9 @@ pub(crate) struct App {
     pub(crate) clock: Clock,
     /// Where reloads are asked for.
     pub(crate) keeper: Handle,
+    /// Where something is wanted of one check.
+    #[expect(dead_code, reason = "the kind that takes outcomes from outside needs it")]
+    pub(crate) scheduler: scheduler::Handle,
     /// Set when the process is about to end.
     pub(crate) draining: Draining,
     /// Where plugins run.

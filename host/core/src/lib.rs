@@ -12,6 +12,8 @@ pub mod id;
 
 pub mod status;
 
+pub mod fact;
+
 pub mod outcome;
 
 pub mod units;

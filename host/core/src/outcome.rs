@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::fact::Found;
 use crate::grant::Use;
 use crate::redact::Redactor;
 use crate::status::Status;
@@ -83,6 +84,8 @@ pub struct Report {
     pub parts: Vec<Part>,
     /// Further facts, name and text.
     pub details: Vec<(String, String)>,
+    /// What conditions ask for; empty once they have been asked.
+    pub found: Found,
 }
 
 impl Report {
@@ -95,6 +98,7 @@ impl Report {
             observations: Vec::new(),
             parts: Vec::new(),
             details: Vec::new(),
+            found: Found::default(),
         }
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::keys::Key;
 use super::problem::{self, Problems};
 use super::tree::{Entry, Node, Place, Table, Text, Value};
+use crate::fact::Asked;
 use crate::units::{parse_duration, parse_size, show_duration, show_size};
 
 /// Reads one table.
@@ -21,12 +22,26 @@ pub struct Reader {
     keys: &'static [&'static [Key]],
     /// Where the values stood that have been taken.
     taken: Vec<(String, Place)>,
+    /// What the check's conditions are about.
+    asked: Asked,
 }
 
 impl Reader {
     /// Starts to read `table`, which is `what` and may hold `keys`.
     pub fn new(what: impl Into<String>, table: Table, keys: &'static [&'static [Key]]) -> Self {
-        Self { what: what.into(), table, keys, taken: Vec::new() }
+        Self { what: what.into(), table, keys, taken: Vec::new(), asked: Asked::default() }
+    }
+
+    /// The same, of a check whose conditions mention these facts: what they judge needs no
+    /// expectation besides.
+    #[must_use]
+    pub fn asking(self, asked: Asked) -> Self {
+        Self { asked, ..self }
+    }
+
+    /// The facts that the check's conditions mention.
+    pub fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     /// Where the table starts.

@@ -2,6 +2,7 @@
 
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre, Linker};
+use wellcheck_core::fact::Found;
 use wellcheck_core::outcome::{
     Answer as Status, FailReason, Fault, FaultReason, Observation, Outcome, Part, Report,
 };
@@ -188,6 +189,7 @@ fn report(guest: GuestReport) -> Report {
         observations: guest.observations.into_iter().map(observation).collect(),
         parts: guest.parts.into_iter().map(part).collect(),
         details: guest.details,
+        found: Found::default(),
     }
 }
 
