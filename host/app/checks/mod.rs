@@ -29,11 +29,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::Key;
 use wellcheck_core::config::problem::known;
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::{Entry, Node, Table, Text, Value};
+use wellcheck_core::config::{Problems, Runs};
 use wellcheck_core::fact::{Asked, FactKey};
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::Run;
@@ -179,6 +179,18 @@ fn find(what: &str, kind: &Text, problems: &mut Problems) -> Option<&'static dyn
         problems.error(&kind.place, format!("unknown kind `{shown}` in {what} {list}"));
     }
     found.copied()
+}
+
+/// What is wrong with the limits of `[runs]`: kinds that are not there.
+pub(crate) fn limit_problems(runs: &Runs, problems: &mut Problems) {
+    for (kind, (_, place)) in &runs.kinds {
+        let names = || KINDS.iter().map(|k| k.name()).chain(["plugin", "exec"]);
+        if !names().any(|name| name == kind) {
+            let list = known("kinds", kind, names());
+            let shown = kind.escape_debug();
+            problems.error(place, format!("`kinds` of `[runs]`: unknown kind `{shown}` {list}"));
+        }
+    }
 }
 
 /// Likewise for a module, whose target is given apart; without one, something stands in for it, so

@@ -37,6 +37,12 @@ pub mod threshold;
 
 pub mod schedule;
 
+pub mod cron;
+
+pub mod maintenance;
+
+pub mod flap;
+
 pub mod backoff;
 
 pub mod series;

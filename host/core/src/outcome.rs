@@ -214,6 +214,14 @@ reasons! {
         Pending = "pending",
         /// It runs once what it depends on has been healthy.
         Waiting = "waiting",
+        /// It is in its start-up phase, in which failures are not believed.
+        Starting = "starting",
+        /// Something that it depends on is not healthy, and nor is it since then.
+        Blocked = "blocked",
+        /// Our own connection is down, so that nobody knows.
+        Offline = "offline",
+        /// No run has ended for so long that nobody knows.
+        Stale = "stale",
         /// The plugin is being compiled.
         Compiling = "compiling",
         /// There is no plugin file of that name.

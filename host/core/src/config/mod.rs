@@ -32,12 +32,13 @@ use crate::group::GroupSpec;
 use crate::id::{CheckName, PluginName};
 use crate::import::Options;
 use crate::limits::{HostLimits, LoadLimits};
+use crate::maintenance::Window;
 use crate::module::ModuleSpec;
 use crate::redact::Redactor;
 use crate::share::Sharing;
 
 pub use problem::{Problem, Problems, Severity};
-pub use resolve::{load, outline};
+pub use resolve::{load, moment, outline};
 pub use tree::Lookup;
 
 /// Longest configuration file, in bytes.
@@ -144,6 +145,10 @@ pub struct Config {
     pub sharing: Sharing,
     /// `[[module]]`, by name, with the standard one.
     pub modules: Vec<ModuleSpec>,
+    /// `[[maintenance]]`.
+    pub windows: Vec<Window>,
+    /// `[runs]`.
+    pub runs: Runs,
     /// `[secrets]`, by name. `Debug` shows the names only.
     pub secrets: Arc<BTreeMap<String, String>>,
     /// `[store] path`: where checks keep what they keep; the program has a default.
@@ -165,6 +170,8 @@ impl fmt::Debug for Config {
             listeners,
             sharing,
             modules,
+            windows,
+            runs,
             secrets,
             store,
             redactor,
@@ -179,6 +186,8 @@ impl fmt::Debug for Config {
             .field("listeners", listeners)
             .field("sharing", sharing)
             .field("modules", modules)
+            .field("windows", windows)
+            .field("runs", runs)
             .field("secrets", &secrets.keys())
             .field("store", store)
             .field("redactor", redactor)
@@ -225,6 +234,22 @@ pub struct Plugins {
     pub load: LoadLimits,
     /// What the host holds ready for plugins.
     pub host: HostLimits,
+}
+
+/// `[runs]`: how many checks run at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Runs {
+    /// All together; the program has a default.
+    pub most: Option<usize>,
+    /// By kind, with where that stands.
+    pub kinds: BTreeMap<String, (usize, tree::Place)>,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        let kinds = BTreeMap::from([("exec".to_owned(), (16, tree::Place::file("")))]);
+        Self { most: None, kinds }
+    }
 }
 
 /// Who may call the routes that change something.

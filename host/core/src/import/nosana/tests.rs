@@ -524,8 +524,8 @@ fn dependencies_lie_in_the_same_stage_and_lead_nowhere_in_a_circle() {
     ]);
     let translated = good(&chain);
     let gates: Vec<&str> =
-        translated.toml.lines().filter(|line| line.starts_with("depends-on")).collect();
-    assert_eq!(gates, ["depends-on = [\"a-80\"]", "depends-on = [\"b-80\", \"a-80\"]"]);
+        translated.toml.lines().filter(|line| line.starts_with("start-after")).collect();
+    assert_eq!(gates, ["start-after = [\"a-80\"]", "start-after = [\"b-80\", \"a-80\"]"]);
     let said = notes(&translated);
     assert!(said.contains("`execution.group` \"y\" begins when \"x\" has ended"), "{said}");
     loaded(&translated.toml);
