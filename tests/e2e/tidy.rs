@@ -200,3 +200,17 @@ fn the_tests_and_files_that_the_architecture_names_exist() {
 fn code_spans(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
+
+#[test]
+fn the_reference_of_checks_is_what_the_program_says() {
+    let said = run(&["kinds", "--markdown"]).expect(0).out;
+    let path = root().join("host/CHECKS.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &said).expect("it can be written");
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        said == written,
+        "host/CHECKS.md is not up to date (its first line says how to make it)"
+    );
+}
