@@ -10,9 +10,14 @@
 //! check itself is a fault.
 
 mod database;
+mod datagram;
+mod dns;
 pub(crate) mod http;
+mod icmp;
 mod mongodb;
 mod mysql;
+mod ntp;
+mod place;
 pub(crate) mod plugin;
 mod postgres;
 pub(crate) mod probed;
@@ -20,6 +25,7 @@ mod redis;
 mod socket;
 mod tcp;
 mod tls;
+mod udp;
 mod websocket;
 
 use std::path::{Path, PathBuf};
@@ -51,6 +57,10 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
     &mysql::Mysql,
     &redis::Redis,
     &mongodb::Mongodb,
+    &dns::Dns,
+    &icmp::Icmp,
+    &ntp::Ntp,
+    &udp::Udp,
 ];
 
 /// A kind of check: parses its own settings and makes a checker from them.

@@ -61,11 +61,15 @@ impl Connector {
         &self.resolver
     }
 
-    /// Resolves and connects, within the deadline of `trace`; `TCP_NODELAY` is set.
+    /// The addresses that `dial` may go to, at least one, within the deadline of `trace`.
     ///
     /// Addresses that the guard refuses are left out; if it refuses all, its first text is the
     /// failure's message.
-    pub async fn tcp(&self, dial: &Dial<'_>, trace: &mut Trace) -> Result<TcpStream, Failure> {
+    pub async fn addresses(
+        &self,
+        dial: &Dial<'_>,
+        trace: &mut Trace,
+    ) -> Result<Vec<SocketAddr>, Failure> {
         let host = dial.host;
         self.guard.name(host, dial.port).map_err(denied)?;
         let addresses = trace
@@ -77,6 +81,15 @@ impl Connector {
             .await?;
         let allowed = permitted(&addresses, dial, &self.guard)?;
         trace.tried = Some(allowed[0]);
+        Ok(allowed)
+    }
+
+    /// Resolves and connects, within the deadline of `trace`; `TCP_NODELAY` is set.
+    ///
+    /// What the guard refuses is left out, as [`Connector::addresses`] has it.
+    pub async fn tcp(&self, dial: &Dial<'_>, trace: &mut Trace) -> Result<TcpStream, Failure> {
+        let host = dial.host;
+        let allowed = self.addresses(dial, trace).await?;
         let (stream, peer) = trace
             .stage(
                 Phase::Connect,

@@ -1,4 +1,4 @@
-//! The one way out of the process: names, TCP, TLS and HTTP towards the targets of checks.
+//! The one way out of the process: names, TCP, UDP, pings, TLS and HTTP towards the targets of checks.
 //!
 //! Every built-in kind that opens a connection and the HTTP import of plugins come through here;
 //! nothing else connects anywhere. The crate knows nothing of checks, configuration or plugins.
@@ -22,6 +22,8 @@ mod trace;
 mod resolve;
 
 mod connect;
+mod datagram;
+mod ping;
 mod proxy;
 mod stream;
 
@@ -32,8 +34,10 @@ pub mod http;
 
 pub use certificate::{Certificate, Distinguished};
 pub use connect::{Connector, Dial};
+pub use datagram::Datagrams;
 pub use failure::{Failure, FailureKind};
 pub use guard::{Guard, Judge};
+pub use ping::Pings;
 pub use proxy::{BadProxy, Proxy};
 pub use resolve::{Family, MAX_ADDRESSES, Resolver};
 pub use stream::Stream;

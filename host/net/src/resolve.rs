@@ -74,6 +74,8 @@ impl Family {
 pub struct Resolver {
     hosts: Arc<Hosts>,
     dns: Dns,
+    /// Whom `dns` asks.
+    servers: Arc<[SocketAddr]>,
 }
 
 #[derive(Debug, Clone)]
@@ -89,15 +91,16 @@ impl Resolver {
     /// Never fails: what cannot be read is said by the look-ups that need it, and by
     /// [`Resolver::problem`].
     pub fn from_system() -> Self {
-        let dns = hickory_resolver::system_conf::read_system_conf()
-            .and_then(|(config, options)| build(config, options));
+        let read = hickory_resolver::system_conf::read_system_conf();
+        let servers = read.as_ref().map(|(config, _)| servers(config)).unwrap_or_default();
+        let dns = read.and_then(|(config, options)| build(config, options));
         let dns = match dns {
             Ok(resolver) => Dns::Ready(Arc::new(resolver)),
             Err(error) => Dns::Absent(chain(&error).into()),
         };
         // A machine without a hosts file is a machine without static names.
         let hosts = Arc::new(Hosts::from_system().unwrap_or_default());
-        Self { hosts, dns }
+        Self { hosts, dns, servers: servers.into() }
     }
 
     /// Asks these name servers (UDP, then TCP) and reads nothing of the system.
@@ -110,11 +113,12 @@ impl Resolver {
             NameServerConfig::new(server.ip(), true, connections)
         });
         let config = ResolverConfig::from_name_servers(servers.collect());
+        let servers = self::servers(&config).into();
         let dns = match build(config, ResolverOpts::default()) {
             Ok(resolver) => Dns::Ready(Arc::new(resolver)),
             Err(error) => Dns::Absent(chain(&error).into()),
         };
-        Self { hosts: Arc::new(Hosts::default()), dns }
+        Self { hosts: Arc::new(Hosts::default()), dns, servers }
     }
 
     /// Why this resolver has no name servers, if it has none.
@@ -123,6 +127,11 @@ impl Resolver {
             Dns::Ready(_) => None,
             Dns::Absent(reason) => Some(reason),
         }
+    }
+
+    /// The name servers that are asked, each once; empty where there are none.
+    pub fn name_servers(&self) -> &[SocketAddr] {
+        &self.servers
     }
 
     /// The addresses of `host`, at least one and at most [`MAX_ADDRESSES`].
@@ -241,6 +250,11 @@ fn explain(error: &NetError, host: &str, family: Family) -> Failure {
         other => format!("`{host}` cannot be resolved: {}", chain(other)),
     };
     Failure::new(FailureKind::Resolve, message)
+}
+
+fn servers(config: &ResolverConfig) -> Vec<SocketAddr> {
+    let port = |server: &NameServerConfig| server.connections.first().map_or(53, |c| c.port);
+    config.name_servers().iter().map(|server| SocketAddr::new(server.ip, port(server))).collect()
 }
 
 fn build(config: ResolverConfig, mut options: ResolverOpts) -> Result<TokioResolver, NetError> {

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use super::guests;
 use super::http::{self, Answer};
-use super::program::command;
+use super::program::command_through;
 use super::wait::{LIMIT, until, until_within};
 
 /// What is there before the start.
@@ -26,12 +26,20 @@ pub(crate) struct Builder {
     args: Vec<String>,
     env: Vec<(String, String)>,
     cache: Option<PathBuf>,
+    through: Vec<String>,
 }
 
 /// An empty folder.
 pub(crate) fn host() -> Builder {
     let dir = TempDir::with_prefix("wellcheck-e2e-").expect("a temporary folder");
-    Builder { dir, config: false, args: Vec::new(), env: Vec::new(), cache: None }
+    Builder {
+        dir,
+        config: false,
+        args: Vec::new(),
+        env: Vec::new(),
+        cache: None,
+        through: Vec::new(),
+    }
 }
 
 impl Builder {
@@ -71,6 +79,12 @@ impl Builder {
 
     pub(crate) fn arg(mut self, arg: &str) -> Self {
         self.args.push(arg.to_owned());
+        self
+    }
+
+    /// Starts it by another program, which gets its command line.
+    pub(crate) fn through(mut self, words: &[&str]) -> Self {
+        self.through = words.iter().map(|word| (*word).to_owned()).collect();
         self
     }
 
@@ -115,7 +129,7 @@ impl Host {
     #[track_caller]
     fn start(builder: Builder) -> Self {
         let began = Instant::now();
-        let mut command = command();
+        let mut command = command_through(&builder.through);
         command.current_dir(builder.dir.path()).args(["serve", "--listen", "127.0.0.1:0"]);
         if let Some(cache) = &builder.cache {
             command.arg("--cache").arg(cache);

@@ -1,8 +1,11 @@
 //! What the tests need: the host itself, its targets, its plugins.
 
+pub(crate) mod bind;
 pub(crate) mod certificates;
 pub(crate) mod checks;
+pub(crate) mod chrony;
 pub(crate) mod databases;
+pub(crate) mod datagrams;
 pub(crate) mod guests;
 pub(crate) mod host;
 pub(crate) mod http;

@@ -41,6 +41,21 @@ pub(crate) fn command() -> Command {
     command
 }
 
+/// Likewise, started by another program, whose first words these are.
+pub(crate) fn command_through(words: &[String]) -> Command {
+    let own = command();
+    let Some((first, rest)) = words.split_first() else { return own };
+    let mut command = Command::new(first);
+    command.args(rest).arg(own.get_program());
+    for (name, value) in own.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
 /// Runs a command to its end, in a folder.
 pub(crate) fn run_in(dir: &Path, args: &[&str]) -> Ended {
     finish(command().current_dir(dir).args(args), "")

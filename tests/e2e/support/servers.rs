@@ -106,18 +106,32 @@ impl Server {
     /// Starts `command` in `dir`; `stop` is the signal that ends it, `port` where it listens.
     #[track_caller]
     pub(crate) fn start(command: &Command, dir: &Path, stop: &str, port: u16) -> Self {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        Self::start_until(command, dir, stop, || {
+            TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok()
+        })
+    }
+
+    /// Likewise, where listening is not the sign that it is ready.
+    #[track_caller]
+    pub(crate) fn start_until(
+        command: &Command,
+        dir: &Path,
+        stop: &str,
+        mut is_ready: impl FnMut() -> bool,
+    ) -> Self {
         let log = dir.join("server.log");
         let mut shell = Command::new("sh");
         shell.args(["-c", KEEPER, "sh"]).arg(command.get_program()).args(command.get_args());
+        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         shell.env("LOG", &log).env("STOP", stop).env("DIR", dir).current_dir(dir);
         shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut keeper = shell.spawn().expect("there is a shell");
         // Servers of databases take their time on a machine that builds something beside.
-        until_within(4 * LIMIT, "the server listens", || {
+        until_within(4 * LIMIT, "the server is ready", || {
             let log = std::fs::read_to_string(&log).unwrap_or_default();
             assert!(matches!(keeper.try_wait(), Ok(None)), "the server has ended: {log}");
-            let address = SocketAddr::from(([127, 0, 0, 1], port));
-            TcpStream::connect_timeout(&address, Duration::from_secs(1)).map_err(|_| log)
+            if is_ready() { Ok(()) } else { Err(log) }
         });
         Self { keeper, dir: dir.to_owned() }
     }

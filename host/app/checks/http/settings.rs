@@ -236,7 +236,8 @@ fn expect(reader: &mut Reader, problems: &mut Problems) -> Expect {
     Expect { status, contains, matches, certificate_days, shown: shown.join(", ") }
 }
 
-fn compile(pattern: &str) -> Result<Regex, String> {
+/// A regular expression within bounds.
+pub(in crate::checks) fn compile(pattern: &str) -> Result<Regex, String> {
     RegexBuilder::new(pattern).size_limit(MAX_REGEX).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(limit) => format!("it takes more than {limit} bytes"),
         // The error is a picture of several lines; its last one says what is wrong.
