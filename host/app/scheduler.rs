@@ -33,6 +33,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use wellcheck_core::check::What;
+use wellcheck_core::condition::Judgement;
 use wellcheck_core::config::Runs;
 use wellcheck_core::group::GroupSpec;
 use wellcheck_core::id::CheckName;
@@ -312,10 +313,12 @@ impl Scheduler {
                 check: slot.spec.name.clone(),
                 deadline: tokio::time::Instant::now() + timeout,
                 failures_in_a_row: slot.failures,
-                asked: Arc::default(),
+                asked: slot.spec.judgement.asked(),
             };
-            let task =
-                self.runs.spawn(async move { (id, guarded(&*checker, &context, timeout).await) });
+            let judgement = slot.spec.judgement.clone();
+            let task = self.runs.spawn(async move {
+                (id, judged(guarded(&*checker, &context, timeout).await, &judgement))
+            });
             self.plugin_runs += usize::from(is_plugin);
             self.tasks.insert(task.id(), Task { id, is_plugin, place });
             self.slots[index].running = Some(task);
@@ -575,6 +578,12 @@ async fn until(instant: Option<tokio::time::Instant>) {
 }
 
 /// A kind keeps to its deadline by itself; one that does not is a defect, and is cut off.
+/// Within the run's own task: it takes its time where an answer is large.
+fn judged(mut run: Run, judgement: &Judgement) -> Run {
+    judgement.apply(&mut run);
+    run
+}
+
 async fn guarded(checker: &dyn Checker, context: &RunContext, timeout: Duration) -> Run {
     match tokio::time::timeout_at(context.deadline + GRACE, checker.run(context)).await {
         Ok(run) => run,

@@ -10,6 +10,7 @@ mod support;
 
 mod cases;
 mod cli;
+mod conditions;
 mod configuration;
 mod dialects;
 mod dns_check;

@@ -100,13 +100,14 @@ impl Scheduler {
         let slot = &mut self.slots[index];
         let passive = slot.waits_for_others().is_some();
         match order {
-            Order::Take(run) => {
+            Order::Take(mut run) => {
                 if slot.held.is_some() || slot.runner.is_none() {
                     return Err(Refusal::Held);
                 }
                 if !passive {
                     return Err(Refusal::NotPassive);
                 }
+                slot.spec.judgement.apply(&mut run);
                 (slot.began, slot.due) = (now.monotonic, None);
                 self.took(index, *run, now);
             }

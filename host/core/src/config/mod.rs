@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use crate::check::CheckSpec;
 use crate::endpoint::{EndpointSpec, ListenSpec};
+use crate::fact::{Asked, FactKey};
 use crate::grant::Grants;
 use crate::group::GroupSpec;
 use crate::id::{CheckName, PluginName};
@@ -93,14 +94,21 @@ pub struct Sources {
 /// Reads the keys of built-in kinds, which the core does not know. Asked while the rest is being
 /// read, so that all problems are found in one go.
 pub trait Kinds {
+    /// The facts that the runs of a kind find out, for conditions; nothing for one that is unknown.
+    fn facts(&self, _kind: &str) -> &'static [&'static [FactKey]] {
+        &[]
+    }
+
     /// `what` is being read, for messages; `settings` are the keys that are not common to all
-    /// checks. Without a `name`, only the problems matter.
+    /// checks, `asked` is what the check's conditions mention. Without a `name`, only the problems
+    /// matter.
     fn read(
         &mut self,
         what: &str,
         name: Option<&CheckName>,
         kind: &tree::Text,
         settings: &tree::Table,
+        asked: &Asked,
         problems: &mut Problems,
     );
 
@@ -110,6 +118,7 @@ pub trait Kinds {
         _what: &str,
         _kind: &tree::Text,
         _settings: &tree::Table,
+        _asked: &Asked,
         _problems: &mut Problems,
     ) {
     }

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `sections.rs` | the tables besides checks |
 //! | `check.rs`, `timing.rs` | checks and their defaults |
+//! | `judgement.rs` | conditions, budgets, bounds |
 //! | `group.rs`, `endpoint.rs` | groups, endpoints, and listeners |
 //! | `share.rs` | shares, and other instances that have some |
 //! | `module.rs` | modules for probes on demand |
@@ -17,6 +18,7 @@ mod endpoint;
 mod grants;
 mod group;
 mod import;
+mod judgement;
 mod limits;
 mod maintenance;
 mod module;
