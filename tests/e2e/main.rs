@@ -2,7 +2,7 @@
 //!
 //! Every test has its own folder, server and targets; nothing waits for a fixed time, and nothing
 //! leaves this machine. What talks to a server in life talks to that server here: nginx, Prometheus,
-//! PostgreSQL, MariaDB, Redis.
+//! PostgreSQL, MariaDB, Redis, OpenSSL, slapd, Dovecot, Exim, OpenSSH.
 
 #![expect(clippy::print_stderr, reason = "measured values and the logs of failed tests")]
 
@@ -19,8 +19,10 @@ mod formats;
 mod grants;
 mod groups;
 mod grpc;
+mod grpc_check;
 mod hostile;
 mod http_check;
+mod imap_check;
 mod import;
 mod main_job;
 mod mongodb_check;
@@ -33,9 +35,12 @@ mod redis_check;
 mod schedule;
 mod secrets;
 mod share;
+mod smtp_check;
+mod ssh_check;
 mod startup;
 mod systems;
 mod tcp_check;
 mod tidy;
+mod tls_check;
 mod tools;
 mod websocket_check;

@@ -10,17 +10,26 @@
 //! check itself is a fault.
 
 mod database;
+#[cfg(test)]
+mod facts;
+mod grpc;
 pub(crate) mod http;
+mod imap;
 mod mongodb;
 mod mysql;
 pub(crate) mod plugin;
 mod postgres;
 pub(crate) mod probed;
 mod redis;
+mod script;
+mod smtp;
 mod socket;
+mod ssh;
+mod starttls;
 mod tcp;
 mod tls;
 mod websocket;
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -46,11 +55,16 @@ use self::probed::Probed;
 pub(crate) const KINDS: &[&dyn Kind] = &[
     &http::Http,
     &tcp::Tcp,
+    &tls::Handshake,
+    &grpc::Grpc,
     &websocket::Websocket,
     &postgres::Postgres,
     &mysql::Mysql,
     &redis::Redis,
     &mongodb::Mongodb,
+    &smtp::Smtp,
+    &imap::Imap,
+    &ssh::Ssh,
 ];
 
 /// A kind of check: parses its own settings and makes a checker from them.
