@@ -2,7 +2,7 @@
 //!
 //! Every test has its own folder, server and targets; nothing waits for a fixed time, and nothing
 //! leaves this machine. What talks to a server in life talks to that server here: nginx, Prometheus,
-//! PostgreSQL, MariaDB, Redis.
+//! PostgreSQL, MariaDB, Redis, OpenSSL, slapd, Dovecot, Exim, OpenSSH.
 
 #![expect(clippy::print_stderr, reason = "measured values and the logs of failed tests")]
 
@@ -21,9 +21,11 @@ mod formats;
 mod grants;
 mod groups;
 mod grpc;
+mod grpc_check;
 mod hostile;
 mod http_check;
 mod icmp_check;
+mod imap_check;
 mod import;
 mod main_job;
 mod mongodb_check;
@@ -38,10 +40,13 @@ mod redis_check;
 mod schedule;
 mod secrets;
 mod share;
+mod smtp_check;
+mod ssh_check;
 mod startup;
 mod systems;
 mod tcp_check;
 mod tidy;
+mod tls_check;
 mod tools;
 mod udp_check;
 mod verdict;

@@ -12,8 +12,12 @@
 mod database;
 mod datagram;
 mod dns;
+#[cfg(test)]
+mod facts;
+mod grpc;
 pub(crate) mod http;
 mod icmp;
+mod imap;
 mod mongodb;
 mod mysql;
 mod ntp;
@@ -22,11 +26,16 @@ pub(crate) mod plugin;
 mod postgres;
 pub(crate) mod probed;
 mod redis;
+mod script;
+mod smtp;
 mod socket;
+mod ssh;
+mod starttls;
 mod tcp;
 mod tls;
 mod udp;
 mod websocket;
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,6 +61,8 @@ use self::probed::Probed;
 pub(crate) const KINDS: &[&dyn Kind] = &[
     &http::Http,
     &tcp::Tcp,
+    &tls::Handshake,
+    &grpc::Grpc,
     &websocket::Websocket,
     &postgres::Postgres,
     &mysql::Mysql,
@@ -61,6 +72,9 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
     &icmp::Icmp,
     &ntp::Ntp,
     &udp::Udp,
+    &smtp::Smtp,
+    &imap::Imap,
+    &ssh::Ssh,
 ];
 
 /// A kind of check: parses its own settings and makes a checker from them.

@@ -270,7 +270,13 @@ reasons! {
         TlsWrongName = "tls-wrong-name",
         /// The target's certificate is not signed by anyone who is trusted.
         TlsUntrusted = "tls-untrusted",
-        /// No common TLS version or cipher, or a broken handshake.
+        /// Certificates are missing between the target's own and a trusted root.
+        TlsIncomplete = "tls-incomplete",
+        /// No common version of TLS, or an older one than the check wants.
+        TlsVersion = "tls-version",
+        /// The target wants a certificate of ours, or another one.
+        TlsClientCertificate = "tls-client-certificate",
+        /// No common cipher, a broken handshake, or no TLS at all.
         Tls = "tls",
         /// The target does not speak the protocol.
         Protocol = "protocol",

@@ -3,7 +3,8 @@
 
 use std::fmt::Write;
 
-use wellcheck_core::config::keys::{CHECK, Key, TIMING};
+use wellcheck_core::condition::COMMON_FACTS;
+use wellcheck_core::config::keys::{CHECK, JUDGEMENT, Key, TIMING};
 use wellcheck_core::fact::FactKey;
 
 use crate::checks::Kind;
@@ -29,8 +30,9 @@ pub(super) fn of(kinds: &[&dyn Kind]) -> String {
         "| `plugin` | runs a component of the plugins folder; see [wit/README.md](../wit/README.md) |",
     );
     text.push_str("\n## What every check has\n");
-    keys(&mut text, CHECK.iter().chain(TIMING));
-    text.push_str("\nFacts that every kind has:\n");
+    keys(&mut text, CHECK.iter().chain(TIMING).chain(JUDGEMENT));
+    text.push_str("\n`warn` and `fail` are conditions over facts: those that every kind has, and the kind's own.\n");
+    facts(&mut text, COMMON_FACTS.iter());
     for kind in kinds {
         line(&mut text, &format!("\n## {}\n\n{}.", kind.name(), capital(kind.summary())));
         keys(&mut text, kind.keys().iter().flat_map(|keys| keys.iter()));

@@ -26,6 +26,8 @@ const HIDDEN: &[&str] = &[
     "headers",
     "body",
     "send",
+    "script",
+    "metadata",
     "password",
     "basic-auth",
     "client-certificate",
@@ -33,7 +35,8 @@ const HIDDEN: &[&str] = &[
 ];
 
 /// What a module asks a target with, whatever stands in it.
-const ASKING: &[&str] = &["headers", "body", "send", "password", "basic-auth"];
+const ASKING: &[&str] =
+    &["headers", "body", "send", "script", "metadata", "password", "basic-auth"];
 
 /// Keys of a grant whose values the host adds to requests.
 const ATTACHED: &[&str] = &["headers", "basic-auth", "client-certificate", "client-key"];
