@@ -10,6 +10,7 @@
 //! check itself is a fault.
 
 mod database;
+mod docker;
 pub(crate) mod http;
 mod mongodb;
 mod mysql;
@@ -18,6 +19,7 @@ mod postgres;
 pub(crate) mod probed;
 mod redis;
 mod socket;
+mod steps;
 mod tcp;
 mod tls;
 mod websocket;
@@ -51,6 +53,8 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
     &mysql::Mysql,
     &redis::Redis,
     &mongodb::Mongodb,
+    &steps::Steps,
+    &docker::Docker,
 ];
 
 /// A kind of check: parses its own settings and makes a checker from them.

@@ -51,6 +51,12 @@ impl Connector {
         Self { resolver: self.resolver.clone(), guard }
     }
 
+    /// The same, which asks another resolver.
+    #[must_use]
+    pub fn resolving(&self, resolver: Resolver) -> Self {
+        Self { resolver, guard: self.guard.clone() }
+    }
+
     /// What is asked about every name and address, besides the guard of a [`Dial`].
     pub const fn guard(&self) -> &Guard {
         &self.guard
@@ -61,11 +67,15 @@ impl Connector {
         &self.resolver
     }
 
-    /// Resolves and connects, within the deadline of `trace`; `TCP_NODELAY` is set.
+    /// The addresses that `dial` may go to, at least one, within the deadline of `trace`.
     ///
     /// Addresses that the guard refuses are left out; if it refuses all, its first text is the
     /// failure's message.
-    pub async fn tcp(&self, dial: &Dial<'_>, trace: &mut Trace) -> Result<TcpStream, Failure> {
+    pub async fn addresses(
+        &self,
+        dial: &Dial<'_>,
+        trace: &mut Trace,
+    ) -> Result<Vec<SocketAddr>, Failure> {
         let host = dial.host;
         self.guard.name(host, dial.port).map_err(denied)?;
         let addresses = trace
@@ -77,6 +87,15 @@ impl Connector {
             .await?;
         let allowed = permitted(&addresses, dial, &self.guard)?;
         trace.tried = Some(allowed[0]);
+        Ok(allowed)
+    }
+
+    /// Resolves and connects, within the deadline of `trace`; `TCP_NODELAY` is set.
+    ///
+    /// What the guard refuses is left out, as [`Connector::addresses`] has it.
+    pub async fn tcp(&self, dial: &Dial<'_>, trace: &mut Trace) -> Result<TcpStream, Failure> {
+        let host = dial.host;
+        let allowed = self.addresses(dial, trace).await?;
         let (stream, peer) = trace
             .stage(
                 Phase::Connect,
@@ -86,6 +105,23 @@ impl Connector {
             .await?;
         trace.peer = Some(peer);
         trace.tried = Some(peer);
+        Ok(stream)
+    }
+
+    /// Connects to this address and no other, as one that `dial` leads to; nothing is resolved.
+    pub async fn tcp_at(
+        &self,
+        dial: &Dial<'_>,
+        address: IpAddr,
+        trace: &mut Trace,
+    ) -> Result<TcpStream, Failure> {
+        let host = dial.host;
+        self.guard.name(host, dial.port).map_err(denied)?;
+        let address = permitted(&[address], dial, &self.guard)?[0];
+        trace.tried = Some(address);
+        let doing = || format!("connecting to {}", describe(host, address, 0));
+        let (stream, peer) = trace.stage(Phase::Connect, doing, attempt(host, address)).await?;
+        trace.peer = Some(peer);
         Ok(stream)
     }
 }
