@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use wellcheck_core::check::What;
+use wellcheck_core::condition::Judgement;
 use wellcheck_core::group::GroupSpec;
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
@@ -273,10 +274,12 @@ impl Scheduler {
                 check: slot.spec.name.clone(),
                 deadline: tokio::time::Instant::now() + timeout,
                 failures_in_a_row: slot.failures,
-                asked: Arc::default(),
+                asked: slot.spec.judgement.asked(),
             };
-            let task =
-                self.runs.spawn(async move { (id, guarded(&*checker, &context, timeout).await) });
+            let judgement = slot.spec.judgement.clone();
+            let task = self.runs.spawn(async move {
+                (id, judged(guarded(&*checker, &context, timeout).await, &judgement))
+            });
             self.plugin_runs += usize::from(is_plugin);
             self.tasks.insert(task.id(), Task { id, is_plugin });
             self.slots[index].running = Some(task);
@@ -327,7 +330,8 @@ impl Scheduler {
         let index = place.map_err(|_absent| Refusal::Unknown)?;
         let slot = &mut self.slots[index];
         match order {
-            Order::Take(run) => {
+            Order::Take(mut run) => {
+                slot.spec.judgement.apply(&mut run);
                 let (checker, _) = slot.runner.as_ref().ok_or(Refusal::Held)?;
                 checker.waits().ok_or(Refusal::NotPassive)?;
                 if slot.held.is_some() {
@@ -499,6 +503,12 @@ async fn until(instant: Option<tokio::time::Instant>) {
 }
 
 /// A kind keeps to its deadline by itself; one that does not is a defect, and is cut off.
+/// Within the run's own task: it takes its time where an answer is large.
+fn judged(mut run: Run, judgement: &Judgement) -> Run {
+    judgement.apply(&mut run);
+    run
+}
+
 async fn guarded(checker: &dyn Checker, context: &RunContext, timeout: Duration) -> Run {
     match tokio::time::timeout_at(context.deadline + GRACE, checker.run(context)).await {
         Ok(run) => run,

@@ -10,6 +10,7 @@ mod support;
 
 mod cases;
 mod cli;
+mod conditions;
 mod configuration;
 mod dialects;
 mod docker_check;
@@ -24,6 +25,7 @@ mod hostile;
 mod http_auth;
 mod http_body;
 mod http_check;
+mod http_facts;
 mod http_tls;
 mod http_way;
 mod import;

@@ -167,3 +167,34 @@ fn a_step_that_warns_makes_the_check_warn() {
     );
     assert_eq!(found["outcome"]["parts"].as_array().map(Vec::len), Some(2), "{found}");
 }
+
+#[test]
+fn a_step_is_judged_by_its_own_conditions() {
+    let shop = Shop::start();
+    let with = |step: &str, keys: &str| format!("{step}\n{keys}");
+    let item = |keys: &str| with(ITEM, keys);
+    let config = [
+        steps("met", &shop.url(), &[LOGIN, &item("fail = \"json.item > 40\""), ORDER]),
+        steps("warned", &shop.url(), &[LOGIN, &item("warn = \"json.item > 40\""), ORDER]),
+        steps(
+            "held",
+            &shop.url(),
+            &[LOGIN, &item("fail = [\"json.item < 40\", \"latency > 4s\"]"), ORDER],
+        ),
+        // What a condition is about needs no expectation besides.
+        steps("code", &shop.url(), &["url = \"/orders\"\nfail = \"status != 403\""]),
+        steps("whole", &shop.url(), &[LOGIN, ITEM, ORDER])
+            .replace("timeout", "fail = \"steps > 2 && step == 'step-3'\"\ntimeout"),
+    ]
+    .concat();
+    let host = host().env("PASSWORD", "pa\\\"ss").config(&config).start();
+    let says = "step `item` (2 of 3): json.item is 42 (fails when `json.item > 40`)";
+    let met = expect_failure(&host, "met", "unexpected-value", says);
+    assert_eq!(met["outcome"]["parts"].as_array().map(Vec::len), Some(2));
+    let warned = host.until_run("warned");
+    assert_eq!(warned["state"], "warn", "{warned}");
+    assert_eq!(warned["outcome"]["parts"].as_array().map(Vec::len), Some(3));
+    expect_pass(&host, "held", "3 steps passed");
+    expect_pass(&host, "code", "its one step answered 403");
+    expect_failure(&host, "whole", "unexpected-value", "steps is 3");
+}

@@ -32,7 +32,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 use wellcheck_core::config::Problems;
-use wellcheck_core::config::keys::Key;
+use wellcheck_core::config::keys::{self, Key};
 use wellcheck_core::config::problem::known;
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::{Entry, Node, Table, Text, Value};
@@ -164,11 +164,12 @@ pub(crate) fn parse(
     what: &str,
     kind: &Text,
     settings: Table,
+    asked: &Asked,
     tools: &Tools,
     problems: &mut Problems,
 ) -> Option<Arc<dyn Checker>> {
     let found = find(what, kind, problems)?;
-    let mut reader = Reader::new(what, settings, found.keys());
+    let mut reader = Reader::new(what, settings, found.keys()).asking(asked.clone());
     let checker = found.parse(&mut reader, tools, problems);
     reader.finish(COMMON, problems);
     checker
@@ -192,6 +193,7 @@ pub(crate) fn parse_module(
     kind: &Text,
     mut settings: Table,
     target: Option<Text>,
+    asked: &Asked,
     tools: &Tools,
     problems: &mut Problems,
 ) -> Option<Arc<dyn Checker>> {
@@ -209,9 +211,9 @@ pub(crate) fn parse_module(
     });
     let node = Node { value: Value::String(target), place: place.clone() };
     settings.entries.insert(key.to_owned(), Entry { key: place, node });
-    let mut reader = Reader::new(what, settings, found.keys());
+    let mut reader = Reader::new(what, settings, found.keys()).asking(asked.clone());
     let checker = found.parse(&mut reader, tools, problems);
-    reader.finish(&[wellcheck_core::config::keys::MODULE], problems);
+    reader.finish(&[keys::MODULE, keys::JUDGEMENT], problems);
     checker
 }
 
@@ -224,6 +226,11 @@ fn stand_in(kind: &dyn Kind) -> &'static str {
     kind.example().lines().find_map(line).unwrap_or_default()
 }
 
+/// What the runs of a kind find out; nothing, for one that is unknown.
+pub(crate) fn facts(kind: &str) -> &'static [&'static [FactKey]] {
+    KINDS.iter().find(|k| k.name() == kind).map_or(&[], |kind| kind.facts())
+}
+
 /// Whether a kind has a key of this name.
 pub(crate) fn has_key(kind: &Text, key: &str) -> bool {
     let found = KINDS.iter().find(|k| k.name() == kind.value);
@@ -231,8 +238,7 @@ pub(crate) fn has_key(kind: &Text, key: &str) -> bool {
 }
 
 /// For suggestions: a mistyped key may be one of the common ones.
-const COMMON: &[&[Key]] =
-    &[wellcheck_core::config::keys::CHECK, wellcheck_core::config::keys::TIMING];
+const COMMON: &[&[Key]] = &[keys::CHECK, keys::TIMING, keys::JUDGEMENT];
 
 #[cfg(test)]
 mod tests {

@@ -15,12 +15,13 @@ use futures_util::future::BoxFuture;
 use http::HeaderName;
 use http::header::{AUTHORIZATION, HOST};
 use tokio::time::Instant;
-use wellcheck_core::config::Problems;
+use wellcheck_core::condition::Judgement;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::problem::known;
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::{Entry, Node, Table, Text, Value};
-use wellcheck_core::fact::{Asked, FactKey, Shape, fact};
+use wellcheck_core::config::{self, Problems};
+use wellcheck_core::fact::{FactKey, Found, Shape, fact};
 use wellcheck_core::outcome::{
     Answer, FailReason, Observation, Outcome, Part, Report, Run, RunLog,
 };
@@ -30,6 +31,7 @@ use wellcheck_net::http::Request;
 use self::capture::Capture;
 use self::template::{Form, Template, Values, is_name};
 use super::http::ask::Circumstances;
+use super::http::found;
 use super::http::jar::Cookies;
 use super::http::settings::{self, Plan};
 use super::http::way;
@@ -53,7 +55,7 @@ const KEYS: &[Key] = &[
         "step",
         "",
         "step = [{ url = \"/login\", capture = { token = { json = \"$.token\" } } }, { url = \"/me\", bearer = \"{{token}}\" }]",
-        "The requests, one after the other, at most 20: `[[check.step]]` with the keys of the kind `http` but `each-address`. Further keys: `name`, for messages and the observation of how long it took (`step-1` and so on); `capture`, values for the steps behind it, at most 32 of 16KiB: each `{ json = \"$.path\" }`, `{ header = \"Name\" }`, `{ cookie = \"name\" }` or `{ regex = \"in the body: (.*)\" }`, of which `regex` may stand beside each other one and takes its first group. `{{NAME}}` in `url` (behind the host), `headers`, `bearer` and `body` is replaced by what an earlier step captured, encoded for where it stands: in a URL, in JSON and in forms as one value. Any other braces are text. If there is nothing to capture, the step fails with `unexpected-value`. The keys below stand for every step that does not have them itself.",
+        "The requests, one after the other, at most 20: `[[check.step]]` with the keys of the kind `http` but `each-address`. Further keys: `warn` and `fail`, conditions over the facts of `http` and over the step's `latency`; `name`, for messages and the observation of how long it took (`step-1` and so on); `capture`, values for the steps behind it, at most 32 of 16KiB: each `{ json = \"$.path\" }`, `{ header = \"Name\" }`, `{ cookie = \"name\" }` or `{ regex = \"in the body: (.*)\" }`, of which `regex` may stand beside each other one and takes its first group. `{{NAME}}` in `url` (behind the host), `headers`, `bearer` and `body` is replaced by what an earlier step captured, encoded for where it stands: in a URL, in JSON and in forms as one value. Any other braces are text. If there is nothing to capture, the step fails with `unexpected-value`. The keys below stand for every step that does not have them itself.",
     ),
 ];
 
@@ -65,6 +67,8 @@ const STEP: &[Key] = &[
         "capture = { token = { json = \"$.token\" } }",
         "Values for the steps behind it.",
     ),
+    key("warn", "none", "warn = \"latency > 1s\"", "Conditions over the step's own facts."),
+    key("fail", "none", "fail = \"json.state != 'ok'\"", "Likewise, that make it fail."),
 ];
 
 const STEP_KEYS: &[&[Key]] = &[
@@ -230,6 +234,8 @@ impl Around<'_> {
             })
         });
         let captures = capture::read(&mut reader, problems);
+        let judgement = config::conditions_of_part(&mut reader, &[found::FACTS], problems);
+        let mut reader = reader.asking(judgement.asked().as_ref().clone());
         let each = reader.place_of("each-address");
         let plan = settings::read(&mut reader, tools, problems);
         if plan.as_ref().is_some_and(|plan| plan.each) {
@@ -249,6 +255,7 @@ impl Around<'_> {
             url,
             headers: headers.collect(),
             body: body.zip(form),
+            judgement,
             captures,
             plan,
         })
@@ -351,6 +358,7 @@ struct Step {
     url: Option<Template>,
     headers: Vec<(HeaderName, Template)>,
     body: Option<(Template, Form)>,
+    judgement: Judgement,
     captures: Vec<Capture>,
 }
 
@@ -377,10 +385,14 @@ impl Step {
             Ok(request) => request,
             Err(why) => return unfit(why),
         };
-        let asked = Asked::default();
+        let begun = Instant::now();
+        let asked = self.judgement.asked();
         let around = Circumstances { deadline, asked: &asked };
         let ask = self.plan.ask(request, jar, Duration::ZERO, &around);
         let (exchange, outcome) = Box::pin(ask).await;
+        let mut run = finished(outcome, begun);
+        self.judgement.apply(&mut run);
+        let outcome = run.outcome;
         let passed = matches!(&outcome, Outcome::Answered(report) if report.status != Answer::Fail);
         if let (true, Ok(answer)) = (passed, &exchange.result) {
             let cookies = jar.list(&exchange.url);
@@ -408,12 +420,14 @@ impl Checker for StepsCheck {
     fn run<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Run> {
         async move {
             let started = Instant::now();
-            let outcome = self.look(context).await;
-            let duration = started.elapsed();
-            Run { outcome, duration, log: RunLog::default(), used: Vec::new() }
+            finished(self.look(context).await, started)
         }
         .boxed()
     }
+}
+
+fn finished(outcome: Outcome, started: Instant) -> Run {
+    Run { outcome, duration: started.elapsed(), log: RunLog::default(), used: Vec::new() }
 }
 
 impl StepsCheck {
@@ -450,7 +464,11 @@ impl StepsCheck {
             }
         }
         let report = worst.unwrap_or_else(|| {
-            Report::new(Answer::Pass, format!("{all} steps passed; the last one {last}"))
+            let message = match all {
+                1 => format!("its one step {last}"),
+                _ => format!("{all} steps passed; the last one {last}"),
+            };
+            Report::new(Answer::Pass, message)
         });
         Outcome::Answered(whole(report, parts, times, started, context))
     }
@@ -468,7 +486,7 @@ fn whole(
     report.observations.extend(times);
     // It may hold what was captured.
     report.details.retain(|(name, _)| name != "url");
-    report.found = wellcheck_core::fact::Found::default();
+    report.found = Found::default();
     if !context.asked.is_empty() {
         let good = parts.iter().filter(|part| part.status != Answer::Fail).count();
         report.found.put("steps", i64::try_from(good).expect("there are 20 at most"));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::condition::Judgement;
 use crate::config::tree::{Place, Table, Text};
 use crate::grant::Grants;
 use crate::id::{CheckName, PluginName};
@@ -30,6 +31,8 @@ pub struct CheckSpec {
     pub thresholds: Thresholds,
     /// The state that faults lead to: `unknown`, or `fail` for those who want it.
     pub on_fault: Status,
+    /// What makes it warn or fail besides what its kind says.
+    pub judgement: Judgement,
     /// What runs.
     pub what: What,
     /// Whether somebody configured it, or a plugin file alone makes it a check.
@@ -53,6 +56,7 @@ impl CheckSpec {
             maintenance: false,
             thresholds: Thresholds::default(),
             on_fault: Status::Unknown,
+            judgement: Judgement::default(),
             what,
             origin: Origin::Configured,
             refused: None,

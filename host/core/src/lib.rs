@@ -16,6 +16,8 @@ pub mod fact;
 
 pub mod outcome;
 
+pub mod condition;
+
 pub mod units;
 
 pub mod redact;

@@ -284,6 +284,10 @@ reasons! {
         Query = "query",
         /// What was asked for is not the expected value.
         UnexpectedValue = "unexpected-value",
+        /// The run took longer than the check's budget.
+        Slow = "slow",
+        /// The target is as it should not be, by the check's `invert`.
+        Inverted = "inverted",
         /// A plugin reported a fail.
         Plugin = "plugin",
     }

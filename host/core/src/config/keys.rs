@@ -6,6 +6,7 @@
 
 mod grants;
 mod import;
+mod judgement;
 mod module;
 mod share;
 
@@ -13,6 +14,7 @@ use crate::limits::{HOST_LIMITS, LOAD_LIMITS, Limit, RUN_LIMITS};
 
 pub use grants::{DIR_GRANT, GRANTS, HTTP_GRANT};
 pub use import::IMPORT;
+pub use judgement::JUDGEMENT;
 pub use module::MODULE;
 pub use share::{AGENT, ENVIRONMENT, SHARE};
 
@@ -495,6 +497,11 @@ pub const SECTIONS: &[Section] = &[
         header: "[[check]]",
         doc: "A check. All keys of `[defaults]` stand here too.",
         keys: CHECK,
+    },
+    Section {
+        header: "[[check]]",
+        doc: "What makes a check warn or fail besides what its kind says. Also in `[[module]]`.",
+        keys: JUDGEMENT,
     },
     Section { header: "[[group]]", doc: "Several checks or groups as one.", keys: GROUP },
     Section {

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use crate::check::CheckSpec;
 use crate::endpoint::{EndpointSpec, ListenSpec};
+use crate::fact::{Asked, FactKey};
 use crate::grant::Grants;
 use crate::group::GroupSpec;
 use crate::id::{CheckName, PluginName};
@@ -37,7 +38,7 @@ use crate::redact::Redactor;
 use crate::share::Sharing;
 
 pub use problem::{Problem, Problems, Severity};
-pub use resolve::{load, outline};
+pub use resolve::{conditions_of_part, load, outline};
 pub use tree::Lookup;
 
 /// Longest configuration file, in bytes.
@@ -92,14 +93,21 @@ pub struct Sources {
 /// Reads the keys of built-in kinds, which the core does not know. Asked while the rest is being
 /// read, so that all problems are found in one go.
 pub trait Kinds {
+    /// The facts that the runs of a kind find out, for conditions; nothing for one that is unknown.
+    fn facts(&self, _kind: &str) -> &'static [&'static [FactKey]] {
+        &[]
+    }
+
     /// `what` is being read, for messages; `settings` are the keys that are not common to all
-    /// checks. Without a `name`, only the problems matter.
+    /// checks, `asked` is what the check's conditions mention. Without a `name`, only the problems
+    /// matter.
     fn read(
         &mut self,
         what: &str,
         name: Option<&CheckName>,
         kind: &tree::Text,
         settings: &tree::Table,
+        asked: &Asked,
         problems: &mut Problems,
     );
 
@@ -109,6 +117,7 @@ pub trait Kinds {
         _what: &str,
         _kind: &tree::Text,
         _settings: &tree::Table,
+        _asked: &Asked,
         _problems: &mut Problems,
     ) {
     }

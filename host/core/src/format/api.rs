@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Selection;
 use crate::check::What;
+use crate::condition::Written;
 use crate::config::Problem;
 use crate::grant::{Grants, Use};
 use crate::limits::RunLimits;
@@ -50,6 +51,9 @@ pub fn detail(state: &CheckState) -> Vec<u8> {
         #[serde(flatten)]
         check: Check<'a>,
         timing: Timing,
+        /// What makes it warn or fail besides what its kind says.
+        #[serde(rename = "conditions", skip_serializing_if = "Option::is_none")]
+        judgement: Option<&'a Written>,
         #[serde(skip_serializing_if = "Option::is_none")]
         grants: Option<GrantsOf<'a>>,
         #[serde(skip_serializing_if = "Option::is_none", serialize_with = "limits")]
@@ -69,6 +73,7 @@ pub fn detail(state: &CheckState) -> Vec<u8> {
             failure_threshold: state.spec.thresholds.failure,
             success_threshold: state.spec.thresholds.success,
         },
+        judgement: state.spec.judgement.written(),
         grants: granted.map(|granted| grants(state, granted)),
         limits,
         outcome: outcome(state),

@@ -43,7 +43,7 @@ impl Resolver<'_> {
                 .plugin()
                 .map_or("this check".to_owned(), |p| format!("the check of plugin `{p}`")),
         };
-        let mut reader = Reader::new(what, table, &[keys::CHECK, keys::TIMING]);
+        let mut reader = Reader::new(what, table, &[keys::CHECK, keys::TIMING, keys::JUDGEMENT]);
         let named = reader.has("name");
         let name_place = reader.place_of("name");
         let mut name = reader.parsed("name", &mut self.problems, |t| {
@@ -70,10 +70,13 @@ impl Resolver<'_> {
         }
         let timing = self.timing(&own, defaults, &reader);
         let own = own.over(defaults);
+        let facts = self.facts_of(&reader);
+        let judgement = self.judgement(&mut reader, facts, timing.timeout);
         let shown = reader.what().to_owned();
         let what = self.what(reader, owner, defaults);
         if let (true, Some(What::Builtin { kind, settings })) = (enabled, &what) {
-            self.kinds.read(&shown, name.as_ref(), kind, settings, &mut self.problems);
+            let asked = judgement.asked();
+            self.kinds.read(&shown, name.as_ref(), kind, settings, &asked, &mut self.problems);
         }
         let name = name?;
         let first = self.claim("check", &name, &name_place);
@@ -90,6 +93,7 @@ impl Resolver<'_> {
             maintenance,
             thresholds: own.thresholds(),
             on_fault: own.on_fault.unwrap_or_default(),
+            judgement,
             what: what?,
             origin: owner.origin(),
             refused: None,

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `sections.rs` | the tables besides checks |
 //! | `check.rs`, `timing.rs` | checks and their defaults |
+//! | `judgement.rs` | conditions, budgets, bounds |
 //! | `group.rs`, `endpoint.rs` | groups, endpoints, and listeners |
 //! | `share.rs` | shares, and other instances that have some |
 //! | `module.rs` | modules for probes on demand |
@@ -16,12 +17,15 @@ mod endpoint;
 mod grants;
 mod group;
 mod import;
+mod judgement;
 mod limits;
 mod module;
 mod sections;
 mod share;
 mod sidecar;
 mod timing;
+
+pub use judgement::part as conditions_of_part;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

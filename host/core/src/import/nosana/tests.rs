@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::tree::{Lookup, Table, Text};
 use crate::config::{Config, Kinds, Sources, load};
+use crate::fact::Asked;
 use crate::id::CheckName;
 
 /// The example of the documentation page, as it stands there.
@@ -153,6 +154,7 @@ impl Kinds for Settings {
         name: Option<&CheckName>,
         _: &Text,
         settings: &Table,
+        _: &Asked,
         _: &mut Problems,
     ) {
         self.0.push((name.map(ToString::to_string).unwrap_or_default(), settings.clone()));
