@@ -193,20 +193,23 @@ pub(crate) fn is_hidden(path: &Path) -> bool {
 
 /// Reads a text of at most [`MAX_FILE`] bytes from a regular file.
 pub(crate) fn read_text(path: &Path) -> Result<String, String> {
+    let bytes = read_file(path, MAX_FILE)?;
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+/// Reads a regular file of at most so many bytes.
+pub(crate) fn read_file(path: &Path, most: usize) -> Result<Vec<u8>, String> {
     let metadata = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if !metadata.is_file() {
         return Err("it is not a regular file".to_owned());
     }
     let file = std::fs::File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
-    file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() > MAX_FILE {
-        return Err(format!(
-            "it is larger than {}",
-            wellcheck_core::units::show_size(MAX_FILE as u64)
-        ));
+    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() > most {
+        return Err(format!("it is larger than {}", wellcheck_core::units::show_size(most as u64)));
     }
-    String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text".to_owned())
+    Ok(bytes)
 }
 
 /// The environment and the file system, for `${NAME}` and `${file:PATH}`.

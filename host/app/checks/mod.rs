@@ -12,6 +12,7 @@
 mod database;
 mod datagram;
 mod dns;
+mod docker;
 #[cfg(test)]
 mod facts;
 mod grpc;
@@ -31,6 +32,7 @@ mod smtp;
 mod socket;
 mod ssh;
 mod starttls;
+mod steps;
 mod tcp;
 mod tls;
 mod udp;
@@ -75,6 +77,8 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
     &smtp::Smtp,
     &imap::Imap,
     &ssh::Ssh,
+    &steps::Steps,
+    &docker::Docker,
 ];
 
 /// A kind of check: parses its own settings and makes a checker from them.

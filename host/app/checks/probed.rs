@@ -247,7 +247,7 @@ pub(crate) fn handshake(
 /// Whether what the target says is what the run failed for, by the name that dashboards know.
 pub(crate) fn failed_due_to_regex(run: &Run) -> Family {
     let failed = matches!(&run.outcome, Outcome::Answered(report)
-        if report.reason == Some(FailReason::UnexpectedBody));
+        if matches!(report.reason, Some(FailReason::UnexpectedBody | FailReason::UnexpectedHeader)));
     Family::gauge(
         "probe_failed_due_to_regex",
         "Whether the probe failed because of what the answer is expected to hold.",

@@ -290,6 +290,8 @@ reasons! {
         UnexpectedStatus = "unexpected-status",
         /// The body is not as expected.
         UnexpectedBody = "unexpected-body",
+        /// A header of the answer is not as expected.
+        UnexpectedHeader = "unexpected-header",
         /// The login was refused.
         Login = "login",
         /// The target answers with an error, to what was asked or before it.

@@ -51,6 +51,12 @@ impl Connector {
         Self { resolver: self.resolver.clone(), guard }
     }
 
+    /// The same, which asks another resolver.
+    #[must_use]
+    pub fn resolving(&self, resolver: Resolver) -> Self {
+        Self { resolver, guard: self.guard.clone() }
+    }
+
     /// What is asked about every name and address, besides the guard of a [`Dial`].
     pub const fn guard(&self) -> &Guard {
         &self.guard
@@ -99,6 +105,23 @@ impl Connector {
             .await?;
         trace.peer = Some(peer);
         trace.tried = Some(peer);
+        Ok(stream)
+    }
+
+    /// Connects to this address and no other, as one that `dial` leads to; nothing is resolved.
+    pub async fn tcp_at(
+        &self,
+        dial: &Dial<'_>,
+        address: IpAddr,
+        trace: &mut Trace,
+    ) -> Result<TcpStream, Failure> {
+        let host = dial.host;
+        self.guard.name(host, dial.port).map_err(denied)?;
+        let address = permitted(&[address], dial, &self.guard)?[0];
+        trace.tried = Some(address);
+        let doing = || format!("connecting to {}", describe(host, address, 0));
+        let (stream, peer) = trace.stage(Phase::Connect, doing, attempt(host, address)).await?;
+        trace.peer = Some(peer);
         Ok(stream)
     }
 }

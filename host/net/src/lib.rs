@@ -12,7 +12,7 @@
 //!   request looks at the target anew.
 //! - **What was learnt before a failure is kept**: phase durations, the peer, its certificate.
 //!
-//! It never retries, never decompresses a body, and spawns no task for a connection (the resolver
+//! It never retries, decodes a body only where a request asks for it, and spawns no task for a connection (the resolver
 //! does, when a name server wants to be asked over TCP).
 
 mod failure;

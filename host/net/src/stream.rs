@@ -1,11 +1,11 @@
-//! A connection with or without TLS, as one type.
+//! A connection over TCP, with or without TLS, or over a socket of this machine, as one type.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::client::TlsStream;
 
 /// Bytes to and from a target.
@@ -15,9 +15,11 @@ pub enum Stream {
     Plain(TcpStream),
     /// TLS over TCP; boxed, since it is twenty times the size.
     Tls(Box<TlsStream<TcpStream>>),
+    /// A socket of this machine.
+    Unix(UnixStream),
 }
 
-macro_rules! on_both {
+macro_rules! on_each {
     ($self:ident, $inner:ident => $call:expr) => {
         match $self.get_mut() {
             Stream::Plain(inner) => {
@@ -26,6 +28,10 @@ macro_rules! on_both {
             }
             Stream::Tls(inner) => {
                 let $inner = Pin::new(&mut **inner);
+                $call
+            }
+            Stream::Unix(inner) => {
+                let $inner = Pin::new(inner);
                 $call
             }
         }
@@ -38,7 +44,7 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        on_both!(self, inner => inner.poll_read(cx, buf))
+        on_each!(self, inner => inner.poll_read(cx, buf))
     }
 }
 
@@ -48,15 +54,15 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        on_both!(self, inner => inner.poll_write(cx, buf))
+        on_each!(self, inner => inner.poll_write(cx, buf))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_both!(self, inner => inner.poll_flush(cx))
+        on_each!(self, inner => inner.poll_flush(cx))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        on_both!(self, inner => inner.poll_shutdown(cx))
+        on_each!(self, inner => inner.poll_shutdown(cx))
     }
 
     fn poll_write_vectored(
@@ -64,13 +70,14 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        on_both!(self, inner => inner.poll_write_vectored(cx, bufs))
+        on_each!(self, inner => inner.poll_write_vectored(cx, bufs))
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(inner) => inner.is_write_vectored(),
             Self::Tls(inner) => inner.is_write_vectored(),
+            Self::Unix(inner) => inner.is_write_vectored(),
         }
     }
 }

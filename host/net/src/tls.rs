@@ -69,6 +69,22 @@ impl Tls {
         Self(Arc::new(Inner { template, judge, server_name: None }))
     }
 
+    /// The same for a server that these settings were not made for: it is asked for its own name,
+    /// and is not shown our certificate.
+    #[must_use]
+    pub fn stranger(&self) -> Self {
+        let Inner { template: own, judge, server_name } = &*self.0;
+        let known = own.client_auth_cert_resolver.has_certs();
+        if server_name.is_none() && !known {
+            return self.clone();
+        }
+        let template = match known {
+            true => template(None).expect("without a certificate there is nothing to refuse"),
+            false => own.clone(),
+        };
+        Self(Arc::new(Inner { template, judge: judge.clone(), server_name: None }))
+    }
+
     /// Shakes hands over `stream` with the server called `host`, offering the application
     /// protocols `alpn` (none if empty).
     ///

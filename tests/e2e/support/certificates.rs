@@ -72,6 +72,21 @@ impl Authority {
         Pair { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
+    /// For loopback, issued by one between the root and it, with no other certificate than these
+    /// of the chain: its own, the one between, the root.
+    pub(crate) fn chained(&self, sent: &[usize]) -> Pair {
+        let mut between = params(&[], (2020, 2190));
+        between.distinguished_name.push(DnType::CommonName, "wellcheck test intermediate");
+        between.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let between = CertifiedIssuer::signed_by(between, key, &self.issuer).expect("an issuer");
+        let key = KeyPair::generate().expect("a key");
+        let own = params(&["localhost", "127.0.0.1"], (2020, 2180)).signed_by(&key, &between);
+        let all = [own.expect("a certificate").pem(), between.pem(), self.issuer.pem()];
+        let certificate = sent.iter().map(|at| all[*at].as_str()).collect();
+        Pair { certificate, key: key.serialize_pem() }
+    }
+
     fn sign(&self, params: CertificateParams) -> Pair {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");

@@ -107,3 +107,21 @@ pub(crate) fn echoes() -> Listener {
         }
     })
 }
+
+/// Reads the head of a request, says this, and closes.
+pub(crate) fn answers(bytes: Vec<u8>) -> Listener {
+    listener(move |stream| {
+        read_head(stream)?;
+        stream.write_all(&bytes)
+    })
+}
+
+/// Reads up to the end of a head.
+pub(crate) fn read_head(stream: &mut TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte)? > 0 {
+        head.push(byte[0]);
+    }
+    Ok(head)
+}

@@ -19,7 +19,7 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// Serves `locations`, the body of a `server` block.
+    /// Serves `locations`, the body of a `server` block; `{PORT}` in it is the port.
     #[track_caller]
     pub(crate) fn start(locations: &str) -> Self {
         Self::run(None, locations)
@@ -70,12 +70,18 @@ impl Nginx {
 }
 
 fn write_config(dir: &Path, address: SocketAddr, tls: bool, locations: &str) {
-    let listen = if tls {
-        "ssl http2; ssl_protocols TLSv1.2 TLSv1.3; ssl_certificate cert.pem; ssl_certificate_key key.pem"
-    } else {
-        ""
+    let protocols = match locations.contains("ssl_protocols") {
+        true => "",
+        false => "ssl_protocols TLSv1.2 TLSv1.3;",
+    };
+    let listen = match tls {
+        true => {
+            format!("ssl http2; {protocols} ssl_certificate cert.pem; ssl_certificate_key key.pem")
+        }
+        false => String::new(),
     };
     let port = address.port();
+    let locations = locations.replace("{PORT}", &port.to_string());
     let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|name| format!("{name}_temp_path tmp-{name};\n"))
         .concat();

@@ -28,6 +28,8 @@ pub(in crate::checks) const TLS_KEYS: &[Key] = &[
     ),
     tls::CA,
     tls::SERVER_NAME,
+    tls::CLIENT_CERTIFICATE,
+    tls::CLIENT_KEY,
 ];
 
 /// A server as configured.

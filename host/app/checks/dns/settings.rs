@@ -11,7 +11,7 @@ use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::{Node, Text, Value};
 use wellcheck_core::snapshot::Facts;
 
-use super::super::http::settings::compile;
+use super::super::http::expect::compile;
 use super::super::place::host_and_port;
 use super::super::socket::{FAMILY_KEY, family};
 use super::super::{Tools, tls};

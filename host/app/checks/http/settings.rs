@@ -1,29 +1,32 @@
-//! The keys of the kind `http`.
+//! What the kind `http` sends, and where to: its keys, and the plan that they make.
 
+use std::sync::Arc;
+
+use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
-use regex::bytes::{Regex, RegexBuilder};
 use url::Url;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
-use wellcheck_core::config::tree::{Text, Value};
+use wellcheck_core::config::tree::Text;
 use wellcheck_core::snapshot::Facts;
-use wellcheck_net::Proxy;
-use wellcheck_net::http::{HttpVersion, Redirects, Request};
+use wellcheck_core::units::show_size;
+use wellcheck_net::http::{Client, Coding, HttpVersion, Redirects, Request};
 
-use super::super::socket::{FAMILY_KEY, family};
 use super::super::{Tools, tls};
-use super::Expect;
-use crate::sources::without_credentials;
+use super::auth::{self, Tokens};
+use super::expect::{self, Expect};
+use super::way;
+use crate::sources::{read_file, without_credentials};
 
-/// Largest body that can be asked for.
+/// Largest body that can be asked for, and largest that is sent from a file.
 const MAX_BODY: u64 = 16 * 1024 * 1024;
 
-/// Largest regular expression, compiled.
-const MAX_REGEX: usize = 1024 * 1024;
+/// Every key of a request.
+pub(in crate::checks) const ALL: &[&[Key]] =
+    &[KEYS, way::KEYS, auth::KEYS, expect::KEYS, tls::KEYS];
 
-/// See the module.
-pub(super) const KEYS: &[Key] = &[
+const KEYS: &[Key] = &[
     key(
         "url",
         "",
@@ -35,26 +38,31 @@ pub(super) const KEYS: &[Key] = &[
         "headers",
         "none",
         "headers = { Authorization = \"Bearer ${API_TOKEN}\" }",
-        "Headers to send, name and text. `Host`, `User-Agent` and `Accept` are added unless they stand here.",
-    ),
-    key("body", "none", "body = '{\"ping\": true}'", "What to send."),
-    key(
-        "expect-status",
-        "\"200-299\"",
-        "expect-status = [\"200-299\", 304]",
-        "Codes and ranges of codes that pass; any other answer fails with `unexpected-status`.",
+        "Headers to send, name and text. `Host`, `User-Agent` and `Accept` are added unless they stand here. Values with `${...}`, credentials and cookies do not follow a redirect to another origin.",
     ),
     key(
-        "expect-body",
-        "anything",
-        "expect-body = \"ready\"",
-        "Texts that the body must contain, each of them, or the check fails with `unexpected-body`.",
+        "body",
+        "none",
+        "body = '{\"ping\": true}'",
+        "What to send. With `${...}` in it, a redirect that would send it to another origin fails with `redirect`.",
     ),
     key(
-        "expect-body-matches",
-        "anything",
-        "expect-body-matches = '\"status\": *\"ok\"'",
-        "Regular expressions that the body must match, each of them, anywhere in it.",
+        "body-file",
+        "none",
+        "body-file = \"ping.json\"",
+        "A file with what to send, at most 16MiB, relative to the configuration file; read with the configuration.",
+    ),
+    key(
+        "cookies",
+        "none",
+        "cookies = { session = \"${SESSION}\" }",
+        "Cookies to send, name and value. Those that the target sets are kept for the rest of the run, at most 64 of 4KiB.",
+    ),
+    key(
+        "compression",
+        "none",
+        "compression = [\"gzip\", \"br\"]",
+        "Codings to ask for and to decode: `gzip`, `br`, `deflate`. An answer in another one, or that is not what it says, fails with `protocol`.",
     ),
     key(
         "redirects",
@@ -63,10 +71,16 @@ pub(super) const KEYS: &[Key] = &[
         "How many redirects to follow, 0 to 50; one more fails with `redirect`. With 0 the redirect itself is the answer.",
     ),
     key(
+        "redirect-downgrade",
+        "true",
+        "redirect-downgrade = false",
+        "Whether a redirect may lead from `https` to `http`; if not, it fails with `redirect`.",
+    ),
+    key(
         "body-limit",
         "\"256KiB\"",
         "body-limit = \"1MiB\"",
-        "How much of the body is read, 0B to 16MiB; what lies behind is not looked at.",
+        "How much of the body is read, 0B to 16MiB, counted after decoding; what lies behind is not looked at.",
     ),
     key(
         "http-version",
@@ -74,27 +88,25 @@ pub(super) const KEYS: &[Key] = &[
         "http-version = \"2\"",
         "`1.1`, `2` (over plain `http` with prior knowledge) or `auto` (what the server prefers over TLS, else 1.1).",
     ),
-    FAMILY_KEY,
-    key(
-        "certificate-days",
-        "never",
-        "certificate-days = 14",
-        "Warn when the certificate chain has fewer days left than this, 0 to 3650.",
-    ),
-    key(
-        "proxy",
-        "none",
-        "proxy = \"http://proxy.internal:3128\"",
-        "An HTTP proxy to go through. Proxy variables of the environment are not used.",
-    ),
 ];
 
-/// Reads all of them.
-pub(super) fn read(
+/// A request as configured, with all that belongs to it.
+pub(in crate::checks) struct Plan {
+    pub(in crate::checks) client: Client,
+    pub(in crate::checks) request: Request,
+    pub(in crate::checks) tokens: Option<Arc<Tokens>>,
+    /// Whether each address of the name is asked.
+    pub(in crate::checks) each: bool,
+    pub(in crate::checks) expect: Expect,
+    pub(in crate::checks) facts: Facts,
+}
+
+/// Reads all keys.
+pub(in crate::checks) fn read(
     reader: &mut Reader,
     tools: &Tools,
     problems: &mut Problems,
-) -> Option<(Request, Expect, Facts)> {
+) -> Option<Plan> {
     if !reader.has("url") {
         reader.missing("url", problems);
     }
@@ -103,7 +115,7 @@ pub(super) fn read(
         shown = Some(text.shown().to_owned());
         parse_url(text)
     });
-    let body = reader.text("body", problems).map(|text| text.value);
+    let body = body(reader, tools, problems);
     let standard = if body.is_some() { Method::POST } else { Method::GET };
     let method = reader
         .parsed("method", problems, |text| {
@@ -114,36 +126,44 @@ pub(super) fn read(
             })
         })
         .unwrap_or(standard);
-    let headers = headers(reader, problems);
+    let mut headers = headers(reader, problems);
+    cookies(reader, &mut headers, problems);
     let versions =
         [("auto", HttpVersion::Auto), ("1.1", HttpVersion::Http1), ("2", HttpVersion::Http2)];
     let version = reader.word("http-version", &versions, problems).unwrap_or_default();
-    let family = family(reader, problems);
     let redirects = match reader.integer("redirects", 0..=50, problems).unwrap_or(10) {
         0 => Redirects::Keep,
         limit => Redirects::Follow(u32::try_from(limit).expect("checked to be at most 50")),
     };
+    let downgrade = reader.boolean("redirect-downgrade", problems).unwrap_or(true);
     let limit = reader.size("body-limit", 0..=MAX_BODY, problems).unwrap_or(256 * 1024);
-    let proxy = reader.parsed("proxy", problems, |text| {
-        Proxy::parse(&text.value).map_err(|error| format!("`{}`: {error}", text.shown()))
-    });
+    let codings = codings(reader, problems);
     let tls = tls::read(reader, tools, problems);
-    let expect = expect(reader, problems);
-    let url = url?;
+    let way = way::read(reader, tools, url.as_ref(), problems);
+    let auth = auth::read(reader, url.as_ref(), &headers, problems);
+    let expect = expect::read(reader, problems);
+    let (url, tls, way) = (url?, tls?, way?);
     let facts = Facts {
         target: shown.map(|text| without_credentials(&text)),
         port: url.port_or_known_default().unwrap_or(0),
         plugin: None,
     };
-    let mut request = Request::new(method, url, tls?);
+    let mut request = Request::new(method, url, tls);
+    let tokens = auth.and_then(|auth| auth.apply(&mut headers, &way, &request.tls));
     request.headers = headers;
-    request.body = body.unwrap_or_default().into();
+    if let Some(body) = body {
+        request.body = body.bytes.into();
+        request.secret_body = body.is_secret;
+    }
     request.version = version;
-    request.family = family;
+    request.family = way.family;
     request.redirects = redirects;
+    request.downgrade = downgrade;
     request.body_limit = usize::try_from(limit).expect("checked to be at most 16 MiB");
-    request.proxy = proxy;
-    Some((request, expect, facts))
+    request.codings = codings;
+    request.proxy = way.proxy;
+    request.to = way.to;
+    Some(Plan { client: way.client, request, tokens, each: way.each, expect, facts })
 }
 
 fn parse_url(text: &Text) -> Result<Url, String> {
@@ -158,6 +178,31 @@ fn parse_url(text: &Text) -> Result<Url, String> {
         ));
     }
     Ok(url)
+}
+
+struct Body {
+    bytes: Vec<u8>,
+    is_secret: bool,
+}
+
+fn body(reader: &mut Reader, tools: &Tools, problems: &mut Problems) -> Option<Body> {
+    let both = reader.has("body") && reader.has("body-file");
+    let text = reader
+        .text("body", problems)
+        .map(|text| Body { is_secret: text.written.is_some(), bytes: text.value.into_bytes() });
+    let most = usize::try_from(MAX_BODY).expect("16 MiB");
+    let file = reader.parsed("body-file", problems, |text| {
+        let bytes = read_file(&tools.base.join(&text.value), most).map_err(|why| {
+            format!("cannot read `{}`: {why} (at most {})", text.shown(), show_size(MAX_BODY))
+        })?;
+        Ok(Body { bytes, is_secret: false })
+    });
+    if both {
+        let message =
+            format!("{} has `body` and `body-file` (expected one of them)", reader.what());
+        problems.error(&reader.place_of("body-file"), message);
+    }
+    text.or(file)
 }
 
 pub(in crate::checks) fn headers(reader: &mut Reader, problems: &mut Problems) -> HeaderMap {
@@ -179,81 +224,48 @@ pub(in crate::checks) fn headers(reader: &mut Reader, problems: &mut Problems) -
     headers
 }
 
-fn expect(reader: &mut Reader, problems: &mut Problems) -> Expect {
-    let mut status = Vec::new();
-    let mut shown = Vec::new();
-    let place = reader.place_of("expect-status");
-    let listed = reader.list("expect-status");
-    if listed.as_ref().is_some_and(Vec::is_empty) {
-        problems.error(
-            &place,
-            format!(
-                "`expect-status` of {} is an empty list (expected for example [\"200-299\", 304])",
+/// Puts `cookies` into the header of that name, behind what stands there.
+fn cookies(reader: &mut Reader, headers: &mut HeaderMap, problems: &mut Problems) {
+    let mut pairs: Vec<Vec<u8>> =
+        headers.get(COOKIE).map(|own| own.as_bytes().to_vec()).into_iter().collect();
+    let own = pairs.len();
+    for (name, text) in reader.text_table("cookies", problems) {
+        let fits = |c: char| !c.is_control() && !matches!(c, ';' | ',' | ' ' | '"' | '\\');
+        let is_name = HeaderName::from_bytes(name.as_bytes()).is_ok();
+        if !is_name || !text.value.chars().all(fits) {
+            let shown = name.escape_debug();
+            let message = format!(
+                "the cookie `{shown}` of {} cannot be sent (expected a name of letters and digits, and a value without blanks, `;`, `,`, `\"` and `\\`)",
                 reader.what()
-            ),
-        );
-    }
-    for node in listed.unwrap_or_default() {
-        let range = match &node.value {
-            Value::Integer(code) => u16::try_from(*code).ok().map(|code| (code, code)),
-            Value::String(text) => parse_range(&text.value),
-            _ => None,
-        };
-        match range.filter(|(low, high)| 100 <= *low && low <= high && *high <= 999) {
-            Some((low, high)) => {
-                status.push((low, high));
-                shown.push(if low == high { low.to_string() } else { format!("{low}-{high}") });
-            }
-            None => problems.error(
-                &node.place,
-                format!("`expect-status` of {} holds something else than codes (expected for example [\"200-299\", 304])", reader.what()),
-            ),
+            );
+            problems.error(&text.place, message);
+            continue;
         }
+        pairs.push([name.as_bytes(), b"=", text.value.as_bytes()].concat());
     }
-    if status.is_empty() {
-        status.push((200, 299));
-        shown.push("200-299".to_owned());
+    if pairs.len() > own
+        && let Ok(mut value) = HeaderValue::from_bytes(&pairs.join(&b"; "[..]))
+    {
+        value.set_sensitive(true);
+        headers.insert(COOKIE, value);
     }
-    let contains =
-        reader.texts("expect-body", problems).into_iter().map(|text| text.value).collect();
+}
+
+fn codings(reader: &mut Reader, problems: &mut Problems) -> Vec<Coding> {
+    let mut codings = Vec::new();
     let what = reader.what().to_owned();
-    let mut matches = Vec::new();
-    for text in reader.texts("expect-body-matches", problems) {
-        match compile(&text.value) {
-            Ok(regex) => matches.push(regex),
-            Err(why) => problems.error(
-                &text.place,
-                format!(
-                    "`expect-body-matches` of {what}: `{}` is no regular expression: {why}",
-                    text.shown()
-                ),
-            ),
+    for text in reader.texts("compression", problems) {
+        match Coding::ALL.iter().find(|coding| coding.as_str() == text.value) {
+            Some(coding) if codings.contains(coding) => {}
+            Some(coding) => codings.push(*coding),
+            None => {
+                let names = Coding::ALL.iter().map(|coding| coding.as_str());
+                let list = wellcheck_core::config::problem::known("words", text.shown(), names);
+                let shown = text.shown().escape_debug();
+                let message = format!("`compression` of {what}: unknown word `{shown}` {list}");
+                problems.error(&text.place, message);
+            }
         }
     }
-    let certificate_days = reader
-        .integer("certificate-days", 0..=3650, problems)
-        .map(|days| u32::try_from(days).expect("checked to be at most 3650"));
-    Expect { status, contains, matches, certificate_days, shown: shown.join(", ") }
-}
-
-/// A regular expression within bounds.
-pub(in crate::checks) fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern).size_limit(MAX_REGEX).build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(limit) => format!("it takes more than {limit} bytes"),
-        // The error is a picture of several lines; its last one says what is wrong.
-        error => error
-            .to_string()
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .trim_start_matches("error: ")
-            .to_owned(),
-    })
-}
-
-fn parse_range(text: &str) -> Option<(u16, u16)> {
-    match text.split_once('-') {
-        Some((low, high)) => Some((low.trim().parse().ok()?, high.trim().parse().ok()?)),
-        None => text.trim().parse().ok().map(|code| (code, code)),
-    }
+    codings
 }

@@ -39,7 +39,7 @@ use crate::redact::Redactor;
 use crate::share::Sharing;
 
 pub use problem::{Problem, Problems, Severity};
-pub use resolve::{load, moment, outline};
+pub use resolve::{conditions_of_part, load, moment, outline};
 pub use tree::Lookup;
 
 /// Longest configuration file, in bytes.

@@ -195,6 +195,11 @@ pub fn explain(error: &hyper::Error, peer: &str) -> Failure {
         let message = format!("`{peer}` does not answer in HTTP: {}", chain(error));
         return Failure::new(FailureKind::Protocol, message);
     }
+    // A server that refuses our certificate may say so before the request is under way, and what
+    // comes of that is a request that is called off.
+    if let Some(failure) = io_error(error).and_then(|io| crate::tls::failure_within(io, peer)) {
+        return failure;
+    }
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         let message = format!("`{peer}` closed the connection before the answer was complete");
         return Failure::new(FailureKind::Closed, message);

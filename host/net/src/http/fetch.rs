@@ -1,13 +1,14 @@
 //! One request from beginning to end: connect, send, follow redirects, read the body.
 
-use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT, AUTHORIZATION, HOST, USER_AGENT};
+use bytes::Bytes;
+use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HOST, USER_AGENT};
 use http::{HeaderValue, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use tokio::time::Instant;
 use url::{Position, Url};
 
+use super::coding::{self, Content};
 use super::redirect::{self, Hop};
 use super::{
     Answer, Client, Driver, Exchange, First, Redirects, Request, Route, Scheme, Sender, explain,
@@ -42,6 +43,7 @@ impl Client {
             status: None,
             first: First::default(),
         };
+        coding::ask(&request.codings, &mut progress.hop.headers);
         let result = self.hops(request, &mut progress).await;
         let Progress { trace, mut hop, redirects, status, first } = progress;
         strip_credentials(&mut hop.url);
@@ -71,7 +73,7 @@ impl Client {
                 progress.first = First { resolve: phases.resolve, address: *tried };
             }
             let (mut sender, mut driver) = connected?;
-            let outgoing = build(&progress.hop)?;
+            let outgoing = build(request, &progress.hop)?;
             let hop = &progress.hop;
             let head = progress
                 .trace
@@ -82,6 +84,9 @@ impl Client {
                 )
                 .await?;
             progress.status = Some(head.status());
+            if let Some(jar) = &request.jar {
+                jar.keep(&progress.hop.url, head.headers());
+            }
             if let Redirects::Follow(limit) = request.redirects
                 && let Some(to) = redirect::target(head.status(), head.headers(), &hop.url)?
             {
@@ -93,7 +98,9 @@ impl Client {
                     return Err(Failure::new(FailureKind::Redirect, message));
                 }
                 progress.redirects += 1;
+                redirect::permitted(request, &progress.hop.url, &to)?;
                 progress.hop.follow(head.status(), to);
+                redirect::keeps_body(request, &progress.hop)?;
                 continue;
             }
             return read(request, progress, &mut driver, head).await;
@@ -116,9 +123,9 @@ impl Client {
         let scheme = Scheme::parse(hop.url.scheme()).ok_or_else(|| {
             unusable(format!("unknown scheme `{}` (known: http, https)", hop.url.scheme()))
         })?;
-        // A name that was given for one host is not another host's.
+        // A name that was given for one host is not another host's, nor is our certificate.
         let elsewhere = hop.url.host() != request.url.host();
-        let nameless = elsewhere.then(|| request.tls.nameless());
+        let stranger = elsewhere.then(|| request.tls.stranger());
         let route = Route {
             scheme,
             host: hop.url.host_str().ok_or_else(|| unusable("the URL has no host".to_owned()))?,
@@ -126,15 +133,16 @@ impl Client {
             version: request.version,
             family: request.family,
             guard: &request.guard,
-            tls: nameless.as_ref().unwrap_or(&request.tls),
+            tls: stranger.as_ref().unwrap_or(&request.tls),
             proxy: request.proxy.as_ref(),
         };
-        self.open(&route, trace).await
+        let to = request.to.as_ref().filter(|to| to.holds(&request.url, &hop.url));
+        self.open_to(&route, to, trace).await
     }
 }
 
 /// The request of a hop, by its whole URL.
-fn build(hop: &Hop) -> Result<http::Request<Full<Bytes>>, Failure> {
+fn build(request: &Request, hop: &Hop) -> Result<http::Request<Full<Bytes>>, Failure> {
     let path = &hop.url[Position::BeforePath..Position::AfterQuery];
     let uri = format!("{}://{}{path}", hop.url.scheme(), name(&hop.url));
     let uri = Uri::try_from(uri).map_err(|error| {
@@ -154,6 +162,10 @@ fn build(hop: &Hop) -> Result<http::Request<Full<Bytes>>, Failure> {
         if name != HOST {
             headers.append(name.clone(), value.clone());
         }
+    }
+    if let Some(cookies) = request.jar.as_ref().and_then(|jar| jar.cookies(&hop.url)) {
+        let cookies = super::jar::joined(headers.get(COOKIE), &cookies);
+        headers.insert(COOKIE, cookies);
     }
     headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
     headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
@@ -176,16 +188,17 @@ async fn read(
         return Err(Failure::new(FailureKind::Proxy, message));
     }
     let (parts, mut incoming) = head.into_parts();
-    let mut body = Collected::new(request.body_limit);
+    let coding = coding::of(&request.codings, &parts.headers, name(&progress.hop.url))?;
+    let mut body = Content::new(coding, request.body_limit);
     if !incoming.is_end_stream() {
         let url = &progress.hop.url;
         let work = async {
-            while !body.truncated
+            while !body.is_cut()
                 && let Some(frame) = incoming.frame().await
             {
                 let frame = frame.map_err(|error| explain(&error, name(url)))?;
                 if let Ok(data) = frame.into_data() {
-                    body.push(data);
+                    body.push(data).map_err(|why| undecodable(&why, url))?;
                 }
             }
             Ok(())
@@ -200,52 +213,13 @@ async fn read(
             ))
         })?;
     }
-    let truncated = body.truncated;
-    Ok(Answer {
-        status,
-        version: parts.version,
-        headers: parts.headers,
-        body: body.finish(),
-        truncated,
-    })
+    let truncated = body.is_cut();
+    let body = body.finish().map_err(|why| undecodable(&why, &progress.hop.url))?;
+    Ok(Answer { status, version: parts.version, headers: parts.headers, body, truncated })
 }
 
-/// A body so far; a single piece is not copied.
-struct Collected {
-    first: Bytes,
-    all: BytesMut,
-    limit: usize,
-    truncated: bool,
-}
-
-impl Collected {
-    fn new(limit: usize) -> Self {
-        Self { first: Bytes::new(), all: BytesMut::new(), limit, truncated: false }
-    }
-
-    fn len(&self) -> usize {
-        self.first.len().max(self.all.len())
-    }
-
-    fn push(&mut self, mut piece: Bytes) {
-        let room = self.limit - self.len();
-        if piece.len() > room {
-            piece.truncate(room);
-            self.truncated = true;
-        }
-        if self.len() == 0 {
-            self.first = piece;
-        } else {
-            if self.all.is_empty() {
-                self.all.extend_from_slice(&self.first);
-            }
-            self.all.extend_from_slice(&piece);
-        }
-    }
-
-    fn finish(self) -> Bytes {
-        if self.all.is_empty() { self.first } else { self.all.freeze() }
-    }
+fn undecodable(why: &str, url: &Url) -> Failure {
+    Failure::new(FailureKind::Protocol, format!("the body from `{}` {why}", name(url)))
 }
 
 /// Host and port as the URL has them: the port only if it is not the default.
@@ -253,7 +227,7 @@ fn name(url: &Url) -> &str {
     &url[Position::BeforeHost..Position::AfterPort]
 }
 
-fn strip_credentials(url: &mut Url) {
+pub(super) fn strip_credentials(url: &mut Url) {
     if !url.username().is_empty() || url.password().is_some() {
         // Cannot fail for a URL with a host, and one without has nothing to strip.
         let _ = url.set_username("");

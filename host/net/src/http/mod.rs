@@ -7,14 +7,17 @@
 //! - [`Client::open`] makes the connection and hands out its two halves, a [`Sender`] and a
 //!   [`Driver`]. For callers that stream bodies in either direction, and for `fetch` itself.
 //!
-//! Nothing is pooled, decompressed or retried. No task is spawned: the connection moves while its
+//! Nothing is pooled or retried, and decoded only for [`Request::codings`]. No task is spawned: the connection moves while its
 //! driver is polled, and dropping the driver closes it.
 
+mod coding;
 mod connection;
 mod fetch;
+mod jar;
 mod redirect;
 mod request;
 mod tasks;
+mod to;
 mod wire;
 
 use std::fmt;
@@ -22,8 +25,11 @@ use std::fmt;
 use bytes::Bytes;
 use http_body::Body;
 
+pub use coding::Coding;
 pub use connection::{BoxError, Driver, Sender, explain};
+pub use jar::Jar;
 pub use request::{Answer, Exchange, First, HttpVersion, Redirects, Request};
+pub use to::To;
 
 use crate::{
     Connector, Dial, Failure, FailureKind, Family, Guard, Proxy, Resolver, Stream, Tls, Trace,
@@ -124,6 +130,12 @@ impl Client {
         Self { connector: self.connector.guarded(guard) }
     }
 
+    /// The same, which asks `resolver` for addresses.
+    #[must_use]
+    pub fn resolving(&self, resolver: Resolver) -> Self {
+        Self { connector: self.connector.resolving(resolver) }
+    }
+
     /// What makes its TCP connections.
     pub const fn connector(&self) -> &Connector {
         &self.connector
@@ -142,7 +154,30 @@ impl Client {
         B: Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<BoxError>,
     {
-        let tcp = self.tcp(route, trace).await?;
+        self.open_to(route, None, trace).await
+    }
+
+    /// Likewise, with the connection made to where `to` says; the request is for `route` all the
+    /// same, and so is the certificate.
+    pub async fn open_to<B>(
+        &self,
+        route: &Route<'_>,
+        to: Option<&To>,
+        trace: &mut Trace,
+    ) -> Result<(Sender<B>, Driver<B>), Failure>
+    where
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<BoxError>,
+    {
+        if let Some(To::Unix(path)) = to {
+            let stream = Stream::Unix(self.unix(path, route, trace).await?);
+            let peer = path.display().to_string();
+            return match route.version {
+                HttpVersion::Http2 => Box::pin(connection::http2(stream, peer, trace)).await,
+                _ => connection::http1(stream, peer, wire::Form::Path).await,
+            };
+        }
+        let tcp = self.tcp(route, to, trace).await?;
         let (stream, negotiated) = match route.scheme {
             Scheme::Http => (Stream::Plain(tcp), None),
             Scheme::Https => {
@@ -179,12 +214,19 @@ impl Client {
     async fn tcp(
         &self,
         route: &Route<'_>,
+        to: Option<&To>,
         trace: &mut Trace,
     ) -> Result<tokio::net::TcpStream, Failure> {
         let Route { host, port, family, guard, .. } = *route;
         let dial = Dial { host, port, family, guard };
         let Some(proxy) = route.proxy else {
-            return self.connector.tcp(&dial, trace).await;
+            return match to {
+                Some(To::Address(address)) => self.connector.tcp_at(&dial, *address, trace).await,
+                Some(To::Host { host, port }) => {
+                    self.connector.tcp(&Dial { host, port: *port, ..dial }, trace).await
+                }
+                Some(To::Unix(_)) | None => self.connector.tcp(&dial, trace).await,
+            };
         };
         if route.scheme == Scheme::Http && route.version == HttpVersion::Http2 {
             let message = format!("{proxy} cannot pass on HTTP/2 without TLS");

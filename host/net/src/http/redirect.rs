@@ -9,7 +9,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, Method, StatusCode};
 use url::Url;
 
-use super::Scheme;
+use super::{Request, Scheme};
 use crate::failure::printable;
 use crate::{Failure, FailureKind};
 
@@ -58,6 +58,38 @@ pub(super) fn target(
         return Err(bad("only `http` and `https` are followed"));
     }
     Ok(Some(url))
+}
+
+/// Whether a redirect may lead from one URL to another.
+pub(super) fn permitted(request: &Request, from: &Url, to: &Url) -> Result<(), Failure> {
+    let refused = |why: &str| {
+        let message = format!("redirect to `{}`: {why}", origin(to));
+        Err(Failure::new(FailureKind::Redirect, message))
+    };
+    if !request.downgrade && from.scheme() == "https" && to.scheme() == "http" {
+        return refused("it leads from `https` to `http`");
+    }
+    // What answers on a socket of this machine does not say where else to connect.
+    if request.to.as_ref().is_some_and(|place| place.binds() && !place.holds(&request.url, to)) {
+        return refused("it leads away from the socket");
+    }
+    Ok(())
+}
+
+/// A body that is secret stays with the origin that it was meant for.
+pub(super) fn keeps_body(request: &Request, next: &Hop) -> Result<(), Failure> {
+    if request.secret_body && !next.body.is_empty() && next.url.origin() != request.url.origin() {
+        let message = format!(
+            "redirect to `{}`: the body holds a secret and would be sent there",
+            origin(&next.url)
+        );
+        return Err(Failure::new(FailureKind::Redirect, message));
+    }
+    Ok(())
+}
+
+fn origin(url: &Url) -> String {
+    printable(&url.origin().ascii_serialization())
 }
 
 impl Hop {

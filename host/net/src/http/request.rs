@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version};
 use url::{Position, Url};
 
-use crate::{Certificate, Failure, Family, Guard, Phases, Proxy, Tls};
+use super::{Coding, Jar, To};
+use crate::{Certificate, Failure, Family, Guard, Phases, Proxy, Tls, Trace};
 
 /// One request with its limits. Made once, sent any number of times.
 #[derive(Clone)]
@@ -27,7 +29,7 @@ pub struct Request {
     pub version: HttpVersion,
     /// What to do about redirects.
     pub redirects: Redirects,
-    /// How much of the answer's body to keep, in bytes; the rest is not read.
+    /// How much of the answer's body to keep, in bytes, once decoded; the rest is not read.
     pub body_limit: usize,
     /// Which addresses of the name to use.
     pub family: Family,
@@ -37,11 +39,21 @@ pub struct Request {
     pub tls: Tls,
     /// The proxy to go through, on every hop.
     pub proxy: Option<Proxy>,
+    /// Where to connect instead of where the URL says.
+    pub to: Option<To>,
+    /// The codings to ask for and to decode; none leaves a body as it comes.
+    pub codings: Vec<Coding>,
+    /// Whose cookies go along, and who keeps those that come.
+    pub jar: Option<Arc<dyn Jar>>,
+    /// Whether the body must not reach another origin, also where a redirect would have it sent.
+    pub secret_body: bool,
+    /// Whether a redirect may lead from `https` to `http`.
+    pub downgrade: bool,
 }
 
 impl Request {
     /// A request without headers and body: any version, no redirects, 64 KiB of body, every
-    /// address, the system's trust, no proxy.
+    /// address, the system's trust, no proxy, no cookies, nothing decoded.
     pub fn new(method: Method, url: Url, tls: Tls) -> Self {
         Self {
             method,
@@ -55,6 +67,11 @@ impl Request {
             guard: Guard::allow_all(),
             tls,
             proxy: None,
+            to: None,
+            codings: Vec::new(),
+            jar: None,
+            secret_body: false,
+            downgrade: true,
         }
     }
 }
@@ -127,6 +144,27 @@ pub struct Exchange {
     pub first: First,
 }
 
+impl Exchange {
+    /// What came of a request to `url` that failed before it was sent.
+    pub fn unsent(url: &Url, trace: Trace, failure: Failure) -> Self {
+        let mut url = url.clone();
+        super::fetch::strip_credentials(&mut url);
+        Self {
+            result: Err(failure),
+            status: None,
+            url,
+            redirects: 0,
+            phases: trace.phases,
+            total: trace.elapsed(),
+            peer: None,
+            certificate: None,
+            tls_version: None,
+            tls_cipher: None,
+            first: First { resolve: trace.phases.resolve, address: trace.tried },
+        }
+    }
+}
+
 /// What was learnt of the name that a request is for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct First {
@@ -145,7 +183,7 @@ pub struct Answer {
     pub version: Version,
     /// Its headers.
     pub headers: HeaderMap,
-    /// Its body as it was sent (never decompressed), up to [`Request::body_limit`].
+    /// Its body, decoded where [`Request::codings`] asked for that, up to [`Request::body_limit`].
     pub body: Bytes,
     /// Whether the body goes on behind the limit.
     pub truncated: bool,

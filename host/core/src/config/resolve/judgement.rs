@@ -41,22 +41,7 @@ impl Resolver<'_> {
         timeout: Duration,
     ) -> Judgement {
         let mut rules = Rules::default();
-        for (key, severity) in [("warn", Severity::Warn), ("fail", Severity::Fail)] {
-            let texts = reader.texts(key, &mut self.problems);
-            let shown = conditions(
-                key,
-                severity,
-                &texts,
-                facts,
-                reader,
-                &mut rules.conditions,
-                &mut self.problems,
-            );
-            match severity {
-                Severity::Warn => rules.written.warn = shown,
-                Severity::Fail => rules.written.fail = shown,
-            }
-        }
+        read_conditions(reader, facts, &mut rules, &mut self.problems);
         let fail_place = reader.place_of("latency-fail");
         let warn_place = reader.place_of("latency-warn");
         let range = Duration::from_millis(1)..=MAX_LATENCY;
@@ -133,6 +118,30 @@ impl Resolver<'_> {
             reader.finish(&[], &mut self.problems);
             rules.bounds.push((name, bound));
             rules.written.bounds.push(written);
+        }
+    }
+}
+
+/// Reads `warn` and `fail` of a part of a check: conditions over the facts of what does the part.
+pub fn part(reader: &mut Reader, facts: &[&[FactKey]], problems: &mut Problems) -> Judgement {
+    let mut rules = Rules::default();
+    read_conditions(reader, facts, &mut rules, problems);
+    rules.into()
+}
+
+fn read_conditions(
+    reader: &mut Reader,
+    facts: &[&[FactKey]],
+    rules: &mut Rules,
+    problems: &mut Problems,
+) {
+    for (key, severity) in [("warn", Severity::Warn), ("fail", Severity::Fail)] {
+        let texts = reader.texts(key, problems);
+        let all = &mut rules.conditions;
+        let shown = conditions(key, severity, &texts, facts, reader, all, problems);
+        match severity {
+            Severity::Warn => rules.written.warn = shown,
+            Severity::Fail => rules.written.fail = shown,
         }
     }
 }

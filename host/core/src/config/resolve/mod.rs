@@ -27,6 +27,8 @@ mod share;
 mod sidecar;
 mod timing;
 
+pub use judgement::part as conditions_of_part;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -32,11 +32,30 @@ const HIDDEN: &[&str] = &[
     "basic-auth",
     "client-certificate",
     "client-key",
+    "basic",
+    "bearer",
+    "oauth2",
+    "cookies",
+    "step",
 ];
 
 /// What a module asks a target with, whatever stands in it.
-const ASKING: &[&str] =
-    &["headers", "body", "send", "script", "metadata", "password", "basic-auth"];
+const ASKING: &[&str] = &[
+    "headers",
+    "body",
+    "body-file",
+    "send",
+    "script",
+    "metadata",
+    "password",
+    "basic-auth",
+    "basic",
+    "bearer",
+    "oauth2",
+    "cookies",
+    "step",
+    "tls-client-certificate",
+];
 
 /// Keys of a grant whose values the host adds to requests.
 const ATTACHED: &[&str] = &["headers", "basic-auth", "client-certificate", "client-key"];
