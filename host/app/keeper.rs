@@ -23,6 +23,7 @@ use wellcheck_core::snapshot::{Configuration, Held, Setup};
 use crate::checks::Tools;
 use crate::clock::Clock;
 use crate::folder::Listing;
+use crate::passive::LivePassives;
 use crate::plugins::{Finished, Loaded, Plugins, Quiet};
 use crate::registry::{Builtin, Registry};
 use crate::scheduler;
@@ -113,6 +114,7 @@ pub(crate) struct Keeper {
     clock: Clock,
     live: Live,
     loaded: LoadedPlugins,
+    passives: LivePassives,
     registry: Registry,
     /// The texts that run, for when the ones on disk are refused.
     sources: Sources,
@@ -234,6 +236,7 @@ impl Keeper {
             clock,
             live,
             loaded: LoadedPlugins::default(),
+            passives: LivePassives::default(),
             registry,
             sources,
             fixed,
@@ -257,6 +260,11 @@ impl Keeper {
     /// The plugins that are loaded, kept up to date.
     pub(crate) fn loaded(&self) -> LoadedPlugins {
         Arc::clone(&self.loaded)
+    }
+
+    /// The checks that wait for outcomes from outside, kept up to date.
+    pub(crate) fn passives(&self) -> LivePassives {
+        Arc::clone(&self.passives)
     }
 
     /// Runs until the handle and the scheduler are gone.
@@ -449,6 +457,8 @@ impl Keeper {
             endpoints: self.registry.config.endpoints.as_slice().into(),
         };
         self.loaded.store(Arc::new(self.plugins.loaded()));
+        let passives = self.passives.load().following(self.registry.passives());
+        self.passives.store(Arc::new(passives));
         let entries = self.registry.entries(&self.plugins);
         let groups = self.registry.config.groups.iter().cloned().map(Arc::new).collect();
         // The scheduler is gone only when the process ends.

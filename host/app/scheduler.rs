@@ -71,7 +71,6 @@ pub(crate) enum Command {
 }
 
 /// What somebody may want of a check.
-#[expect(dead_code, reason = "the kind that takes outcomes from outside gives them")]
 pub(crate) enum Order {
     /// To take in an outcome that comes from outside, of a check that waits for such.
     Take(Box<Run>),
@@ -102,7 +101,6 @@ impl Handle {
         Self { commands }
     }
 
-    #[expect(dead_code, reason = "the kind that takes outcomes from outside calls it")]
     /// Gives an order, and waits until it has been taken.
     ///
     /// # Errors

@@ -10,14 +10,18 @@
 //! check itself is a fault.
 
 mod database;
+pub(crate) mod exec;
+mod file;
 pub(crate) mod http;
 mod mongodb;
 mod mysql;
 pub(crate) mod plugin;
 mod postgres;
 pub(crate) mod probed;
+pub(crate) mod push;
 mod redis;
 mod socket;
+mod systemd;
 mod tcp;
 mod tls;
 mod websocket;
@@ -29,11 +33,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::Key;
 use wellcheck_core::config::problem::known;
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::{Entry, Node, Table, Text, Value};
+use wellcheck_core::config::{Problems, Programs};
 use wellcheck_core::fact::{Asked, FactKey};
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::Run;
@@ -51,6 +55,10 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
     &mysql::Mysql,
     &redis::Redis,
     &mongodb::Mongodb,
+    &push::Push,
+    &exec::Exec,
+    &file::File,
+    &systemd::Systemd,
 ];
 
 /// A kind of check: parses its own settings and makes a checker from them.
@@ -77,6 +85,12 @@ pub(crate) trait Kind: Sync {
         "url"
     }
 
+    /// Whether a module may have this kind. Not one that looks at this machine, runs something on it,
+    /// or looks at nothing: the target of a probe is what somebody else asks for.
+    fn probes(&self) -> bool {
+        true
+    }
+
     /// Reads the kind's own keys. Reports every problem, and returns `None` if any is fatal.
     fn parse(
         &self,
@@ -94,6 +108,11 @@ pub(crate) trait Checker: Send + Sync {
     /// How long it waits for outcomes from outside. Its own run, that long after the last of them,
     /// says that none came; other checks run by their interval.
     fn waits(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Of a check that waits for outcomes from outside: who may bring them.
+    fn passive(&self) -> Option<push::Takes> {
         None
     }
 
@@ -131,6 +150,8 @@ pub(crate) struct Tools {
     pub(crate) tls_anyone: Tls,
     /// What relative file names in the configuration start from.
     pub(crate) base: PathBuf,
+    /// Which programs checks may run: none, unless the configuration says so.
+    pub(crate) programs: Programs,
 }
 
 impl Tools {
@@ -145,6 +166,7 @@ impl Tools {
             tls_system: tls(Trust::System)?,
             tls_anyone: tls(Trust::Anyone)?,
             base: base.to_owned(),
+            programs: Programs::default(),
         })
     }
 
@@ -192,6 +214,14 @@ pub(crate) fn parse_module(
     problems: &mut Problems,
 ) -> Option<Arc<dyn Checker>> {
     let found = find(what, kind, problems)?;
+    if !found.probes() {
+        let name = found.name();
+        let message = format!(
+            "{what} has the kind `{name}`, which is for checks alone (a module looks at targets that somebody else names)"
+        );
+        problems.error(&kind.place, message);
+        return None;
+    }
     let key = found.target_key();
     if let Some(given) = settings.entries.get(key) {
         let message = format!("{what} has `{key}`, which each probe gives (leave it out)");
@@ -236,7 +266,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_target_that_a_probe_can_give() {
-        for kind in KINDS {
+        for kind in KINDS.iter().filter(|kind| kind.probes()) {
             let key = kind.target_key();
             let known = kind.keys().iter().any(|keys| keys.iter().any(|k| k.name == key));
             assert!(known, "`{}` has no key `{key}`", kind.name());

@@ -3,6 +3,7 @@
 pub(crate) mod certificates;
 pub(crate) mod checks;
 pub(crate) mod databases;
+pub(crate) mod dbus;
 pub(crate) mod guests;
 pub(crate) mod host;
 pub(crate) mod http;

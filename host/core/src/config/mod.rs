@@ -37,7 +37,7 @@ use crate::redact::Redactor;
 use crate::share::Sharing;
 
 pub use problem::{Problem, Problems, Severity};
-pub use resolve::{load, outline};
+pub use resolve::{load, outline, token_hash};
 pub use tree::Lookup;
 
 /// Longest configuration file, in bytes.
@@ -111,6 +111,14 @@ pub trait Kinds {
         _settings: &tree::Table,
         _problems: &mut Problems,
     ) {
+    }
+
+    /// Told before anything is read: which programs checks may run.
+    fn programs(&mut self, _programs: &Programs) {}
+
+    /// Whether checks of a kind take outcomes from outside.
+    fn is_passive(&self, _kind: &tree::Text) -> bool {
+        false
     }
 }
 
@@ -225,6 +233,15 @@ pub struct Plugins {
     pub load: LoadLimits,
     /// What the host holds ready for plugins.
     pub host: HostLimits,
+}
+
+/// `[exec]`: which programs checks may run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Programs {
+    /// Whether any.
+    pub enabled: bool,
+    /// The folders one of which they must lie in; none is anywhere.
+    pub dirs: Vec<PathBuf>,
 }
 
 /// Who may call the routes that change something.

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use self::check::plugin_named;
 use self::group::Named;
+pub use self::sections::token_hash;
 use self::sidecar::Owner;
 use self::timing::Defaults;
 use super::keys;
@@ -45,7 +46,7 @@ use crate::redact::Redactor;
 use crate::share::Sharing;
 
 /// The tables that stand in `wellcheck.toml` alone.
-const MAIN_ONLY: &[&str] = &["server", "defaults", "plugins", "store", "listen", "agent"];
+const MAIN_ONLY: &[&str] = &["server", "defaults", "plugins", "exec", "store", "listen", "agent"];
 
 /// Reads what has to be known before the other files can be read. Reports nothing: [`load`] does.
 pub fn outline(file: &SourceFile, lookup: &dyn Lookup) -> Outline {
@@ -183,6 +184,9 @@ impl Resolver<'_> {
                 self.host = plugins.host.clone();
                 defaults.limits = self.standard_limits();
             }
+            if let Some(table) = root.table("exec", &mut self.problems) {
+                self.exec(table);
+            }
             if let Some(table) = root.table("defaults", &mut self.problems) {
                 defaults = self.defaults(table);
             }
@@ -199,7 +203,9 @@ impl Resolver<'_> {
             root.finish(&[], &mut self.problems);
         }
         for mut root in self.imports(import_tables, sources) {
-            tables.extend(root.tables("check", &mut self.problems));
+            let imported = root.tables("check", &mut self.problems);
+            self.runs_nothing(&imported);
+            tables.extend(imported);
             group_tables.extend(root.tables("group", &mut self.problems));
             root.finish(&[], &mut self.problems);
         }

@@ -46,6 +46,12 @@ impl Defaults {
         }
     }
 
+    /// The same, whose first failure decides unless something else is said: what has waited for an
+    /// outcome as long as it may does not wait three times as long.
+    pub(super) fn at_once(self) -> Self {
+        Self { failure: self.failure.or(Some(1)), ..self }
+    }
+
     pub(super) fn thresholds(&self) -> Thresholds {
         let standard = Thresholds::default();
         Thresholds {
