@@ -287,4 +287,16 @@ mod tests {
             read(hostile);
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_output_breaks_it(text in "[ -~\n'|=;:@eU0-9.,é\u{202e}]{0,200}") {
+            let answer = read(&text);
+            proptest::prop_assert!(!answer.message.contains('\n'));
+            for observation in &answer.observations {
+                proptest::prop_assert!(observation.value.is_finite());
+                proptest::prop_assert!(observation.name.len() <= 64 && !observation.name.is_empty());
+            }
+        }
+    }
 }

@@ -34,8 +34,8 @@ pub(super) const MAX_ERR: usize = 16 * 1024;
 /// A program that writes more than that is not listened to any longer.
 pub(super) const ENDLESS: u64 = 16 * 1024 * 1024;
 
-/// Programs at once, at most.
-const MOST: usize = 256;
+/// Programs at once, at most: each has three pipes and two descriptors of its process.
+const MOST: usize = 128;
 
 /// Between the signal that asks a program to end and the one that ends it, at most.
 const ASKED: Duration = Duration::from_millis(200);

@@ -93,7 +93,9 @@ impl Bus {
         let mut stream = BufReader::new(UnixStream::connect(socket).await?);
         let user = rustix::process::getuid().as_raw().to_string();
         let hex: String = user.bytes().map(|byte| format!("{byte:02x}")).collect();
-        stream.write_all(format!("\0AUTH EXTERNAL {hex}\r\n").as_bytes()).await?;
+        // In one go, as the library of systemd does it: if `BEGIN` came together with the first call,
+        // the private socket of systemd would not look at that call before more comes.
+        stream.write_all(format!("\0AUTH EXTERNAL {hex}\r\nBEGIN\r\n").as_bytes()).await?;
         let mut line = Vec::new();
         (&mut stream).take(MAX_LINE).read_until(b'\n', &mut line).await?;
         if line.starts_with(b"REJECTED") || line.starts_with(b"ERROR") {
@@ -102,7 +104,6 @@ impl Bus {
         if !line.starts_with(b"OK") || !line.ends_with(b"\r\n") {
             return Err(Failed::Nonsense("its greeting is none"));
         }
-        stream.write_all(b"BEGIN\r\n").await?;
         let mut bus = Self { stream, serial: 0 };
         // The private socket of systemd is no bus, and knows no such call.
         match bus.call(&HELLO).await {
@@ -313,9 +314,9 @@ mod tests {
     #[test]
     fn a_call_is_laid_out_as_the_specification_has_it() {
         let bytes = encoded(&HELLO, 7);
-        assert_eq!(&bytes[..16], &[b'l', 1, 0, 1, 0, 0, 0, 0, 7, 0, 0, 0, 110, 0, 0, 0]);
+        assert_eq!(&bytes[..16], &[b'l', 1, 0, 1, 0, 0, 0, 0, 7, 0, 0, 0, 109, 0, 0, 0]);
         assert_eq!(bytes.len() % 8, 0);
-        let header = &bytes[16..16 + 110];
+        let header = &bytes[16..16 + 109];
         assert_eq!(fields_of(false, header), Some(Fields::default()));
         assert_eq!(&header[..8], &[1, 1, b'o', 0, 21, 0, 0, 0]);
         let call = Call { texts: &["a", "bc"], ..HELLO };
@@ -339,6 +340,13 @@ mod tests {
         }
         for header in [&[1][..], &[1, 1, b'v', 0], &[1, 1, b's', 0, 255, 255, 255, 255], &[0; 3]] {
             assert_eq!(fields_of(false, header), None, "{header:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_message_breaks_it(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..64), is_big: bool) {
+            let _ = (value(is_big, &bytes), fields_of(is_big, &bytes));
         }
     }
 }
