@@ -23,6 +23,7 @@ use wellcheck_core::snapshot::{Configuration, Held, Setup};
 use crate::checks::Tools;
 use crate::clock::Clock;
 use crate::folder::Listing;
+use crate::passive::LivePassives;
 use crate::plugins::{Finished, Loaded, Plugins, Quiet};
 use crate::registry::{Builtin, Registry};
 use crate::scheduler;
@@ -113,6 +114,7 @@ pub(crate) struct Keeper {
     clock: Clock,
     live: Live,
     loaded: LoadedPlugins,
+    passives: LivePassives,
     registry: Registry,
     /// The texts that run, for when the ones on disk are refused.
     sources: Sources,
@@ -235,6 +237,7 @@ impl Keeper {
             clock,
             live,
             loaded: LoadedPlugins::default(),
+            passives: LivePassives::default(),
             registry,
             sources,
             fixed,
@@ -258,6 +261,11 @@ impl Keeper {
     /// The plugins that are loaded, kept up to date.
     pub(crate) fn loaded(&self) -> LoadedPlugins {
         Arc::clone(&self.loaded)
+    }
+
+    /// The checks that wait for outcomes from outside, kept up to date.
+    pub(crate) fn passives(&self) -> LivePassives {
+        Arc::clone(&self.passives)
     }
 
     /// Runs until the handle and the scheduler are gone.
@@ -450,6 +458,8 @@ impl Keeper {
             endpoints: self.registry.config.endpoints.as_slice().into(),
         };
         self.loaded.store(Arc::new(self.plugins.loaded()));
+        let passives = self.passives.load().following(self.registry.passives());
+        self.passives.store(Arc::new(passives));
         let entries = self.registry.entries(&self.plugins);
         let groups = self.registry.config.groups.iter().cloned().map(Arc::new).collect();
         let windows = self.registry.config.windows.clone();

@@ -12,6 +12,7 @@ mod checks;
 mod folder;
 mod keeper;
 mod modules;
+mod passive;
 mod plugins;
 mod registry;
 mod share;

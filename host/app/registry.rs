@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use wellcheck_core::check::{CheckSpec, Origin, What};
 use wellcheck_core::config::tree::{Table, Text};
-use wellcheck_core::config::{Config, Kinds, Problem, Problems};
+use wellcheck_core::config::{Config, Kinds, Problem, Problems, Programs};
 use wellcheck_core::fact::{Asked, FactKey};
 use wellcheck_core::id::{CheckName, PluginName};
 use wellcheck_core::outcome::FaultReason;
@@ -17,6 +17,7 @@ use wellcheck_core::redact::Redactor;
 use wellcheck_core::snapshot::{Facts, Held, Newest};
 
 use crate::checks::plugin::{Given, PluginChecker};
+use crate::checks::push::Takes;
 use crate::checks::{Checker, Tools};
 use crate::plugins::{Plugins, User};
 
@@ -59,13 +60,22 @@ pub(crate) enum Version {
 /// Makes the checkers of the built-in kinds while the configuration is read.
 pub(crate) struct Builtin<'a> {
     tools: &'a Tools,
+    /// What `[exec]` says.
+    programs: Programs,
     checkers: BTreeMap<CheckName, Arc<dyn Checker>>,
+    /// The tokens of checks' own, each with whose it is.
+    tokens: BTreeMap<[u8; 32], String>,
 }
 
 impl<'a> Builtin<'a> {
     /// None yet.
     pub(crate) fn new(tools: &'a Tools) -> Self {
-        Self { tools, checkers: BTreeMap::new() }
+        Self {
+            tools,
+            programs: Programs::default(),
+            checkers: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+        }
     }
 }
 
@@ -83,9 +93,32 @@ impl Kinds for Builtin<'_> {
         asked: &Asked,
         problems: &mut Problems,
     ) {
-        let checker =
-            crate::checks::parse(what, kind, settings.clone(), asked, self.tools, problems);
+        let own;
+        let tools = match kind.value.as_str() {
+            "exec" => {
+                own = Tools { programs: self.programs.clone(), ..self.tools.clone() };
+                &own
+            }
+            _ => self.tools,
+        };
+        let checker = crate::checks::parse(what, kind, settings.clone(), asked, tools, problems);
+        // Where the token alone says whose outcome it is, it is of one check.
+        if let Some(own) = checker.as_ref().and_then(|checker| checker.passive()?.own)
+            && let Some(first) = self.tokens.insert(own, what.to_owned())
+        {
+            let message =
+                format!("{what} has the `token-hash` of {first} (expected one of its own)");
+            problems.error(&kind.place, message);
+        }
         self.checkers.extend(name.cloned().zip(checker));
+    }
+
+    fn programs(&mut self, programs: &Programs) {
+        self.programs = programs.clone();
+    }
+
+    fn is_passive(&self, kind: &Text) -> bool {
+        kind.value == "push"
     }
 
     fn read_module(
@@ -111,6 +144,11 @@ impl Registry {
     /// The checker of a built-in check.
     pub(crate) fn builtin(&self, name: &CheckName) -> Option<Arc<dyn Checker>> {
         self.builtin.get(name).cloned()
+    }
+
+    /// The checks that wait for outcomes from outside.
+    pub(crate) fn passives(&self) -> impl Iterator<Item = (&CheckName, Takes)> {
+        self.builtin.iter().filter_map(|(name, checker)| Some((name, checker.passive()?)))
     }
 
     /// Settings that do not fit the plugin that runs: problems of the configuration, if it is to

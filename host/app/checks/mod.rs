@@ -13,8 +13,10 @@ mod database;
 mod datagram;
 mod dns;
 mod docker;
+pub(crate) mod exec;
 #[cfg(test)]
 mod facts;
+mod file;
 mod grpc;
 pub(crate) mod http;
 mod icmp;
@@ -26,6 +28,7 @@ mod place;
 pub(crate) mod plugin;
 mod postgres;
 pub(crate) mod probed;
+pub(crate) mod push;
 mod redis;
 mod script;
 mod smtp;
@@ -33,6 +36,7 @@ mod socket;
 mod ssh;
 mod starttls;
 mod steps;
+mod systemd;
 mod tcp;
 mod tls;
 mod udp;
@@ -50,7 +54,7 @@ use wellcheck_core::config::keys::{self, Key};
 use wellcheck_core::config::problem::known;
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::{Entry, Node, Table, Text, Value};
-use wellcheck_core::config::{Problems, Runs};
+use wellcheck_core::config::{Problems, Programs, Runs};
 use wellcheck_core::fact::{Asked, FactKey};
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::Run;
@@ -79,6 +83,10 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
     &ssh::Ssh,
     &steps::Steps,
     &docker::Docker,
+    &push::Push,
+    &exec::Exec,
+    &file::File,
+    &systemd::Systemd,
 ];
 
 /// A kind of check: parses its own settings and makes a checker from them.
@@ -105,6 +113,12 @@ pub(crate) trait Kind: Sync {
         "url"
     }
 
+    /// Whether a module may have this kind. Not one that looks at this machine, runs something on it,
+    /// or looks at nothing: the target of a probe is what somebody else asks for.
+    fn probes(&self) -> bool {
+        true
+    }
+
     /// Reads the kind's own keys. Reports every problem, and returns `None` if any is fatal.
     fn parse(
         &self,
@@ -122,6 +136,11 @@ pub(crate) trait Checker: Send + Sync {
     /// How long it waits for outcomes from outside. Its own run, that long after the last of them,
     /// says that none came; other checks run by their interval.
     fn waits(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Of a check that waits for outcomes from outside: who may bring them.
+    fn passive(&self) -> Option<push::Takes> {
         None
     }
 
@@ -159,6 +178,8 @@ pub(crate) struct Tools {
     pub(crate) tls_anyone: Tls,
     /// What relative file names in the configuration start from.
     pub(crate) base: PathBuf,
+    /// Which programs checks may run: none, unless the configuration says so.
+    pub(crate) programs: Programs,
 }
 
 impl Tools {
@@ -173,6 +194,7 @@ impl Tools {
             tls_system: tls(Trust::System)?,
             tls_anyone: tls(Trust::Anyone)?,
             base: base.to_owned(),
+            programs: Programs::default(),
         })
     }
 
@@ -234,6 +256,14 @@ pub(crate) fn parse_module(
     problems: &mut Problems,
 ) -> Option<Arc<dyn Checker>> {
     let found = find(what, kind, problems)?;
+    if !found.probes() {
+        let name = found.name();
+        let message = format!(
+            "{what} has the kind `{name}`, which is for checks alone (a module looks at targets that somebody else names)"
+        );
+        problems.error(&kind.place, message);
+        return None;
+    }
     let key = found.target_key();
     if let Some(given) = settings.entries.get(key) {
         let message = format!("{what} has `{key}`, which each probe gives (leave it out)");
@@ -282,7 +312,7 @@ mod tests {
 
     #[test]
     fn every_kind_has_a_target_that_a_probe_can_give() {
-        for kind in KINDS {
+        for kind in KINDS.iter().filter(|kind| kind.probes()) {
             let key = kind.target_key();
             let known = kind.keys().iter().any(|keys| keys.iter().any(|k| k.name == key));
             assert!(known, "`{}` has no key `{key}`", kind.name());

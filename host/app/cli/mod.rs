@@ -11,6 +11,7 @@ mod exit;
 mod import;
 mod kinds;
 mod plugin;
+mod push;
 mod remote;
 mod run;
 mod serve;
@@ -27,6 +28,7 @@ use std::process::ExitCode;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::checks::exec::launch;
 use exit::Exit;
 
 const STYLES: Styles = Styles::styled()
@@ -66,6 +68,8 @@ enum Command {
     /// List, open and end the maintenance windows of a running server
     #[command(subcommand)]
     Maintenance(control::Maintenance),
+    /// Push an outcome to a check of a running server that waits for such
+    Push(push::Args),
     /// Ask a URL whether all is well, for HEALTHCHECK lines of containers
     Healthcheck(check_url::Args),
     /// Ask about shares, as zrok's agent does
@@ -88,6 +92,10 @@ enum Command {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
+    // Nothing else is done here: it happens at each run of such a check.
+    if arguments.get(1).is_some_and(|word| word == launch::NAME) {
+        return launch::launch(&arguments[2..]);
+    }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -111,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args),
         Command::Check(command) => control::check(&command),
         Command::Maintenance(command) => control::maintenance(&command),
+        Command::Push(args) => push::run(&args),
         Command::Healthcheck(args) => check_url::run(&args),
         Command::Agent(args) => agent::run(&args, Cli::command()),
         Command::Kinds(args) => kinds::run(&args),

@@ -204,6 +204,12 @@ async fn configured(args: &Args) -> anyhow::Result<Ready> {
             plugin_checker(loaded, &Given::new(settings, grants, limits, config))?
         }
     };
+    if checker.waits().is_some() {
+        bail!(
+            "check `{0}` looks at nothing, and waits for outcomes from outside (`wellcheck push {0}` brings one)",
+            spec.name
+        );
+    }
     let check = spec.name.clone();
     let judgement = spec.judgement.clone();
     Ok(Ready { check, checker, timeout, judgement, redactor })

@@ -99,6 +99,7 @@ pub(super) fn run(args: Args) -> Ended {
         let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier.clone());
         let keeper = Keeper::new(places, tools.clone(), clock, first, plugins, scheduler.clone());
         let live = keeper.live();
+        let passives = keeper.passives();
         let modules = Modules::new(tools, live.clone(), keeper.loaded(), supplier);
         let keeper = keeper.start(finished);
         reload_on_hangup(keeper.clone())?;
@@ -120,6 +121,7 @@ pub(super) fn run(args: Args) -> Ended {
             clock,
             keeper,
             scheduler,
+            passives,
             draining,
             sandbox,
             store,

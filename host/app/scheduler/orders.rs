@@ -15,7 +15,6 @@ use super::{Command, Scheduler};
 /// What somebody may want of a check.
 pub(crate) enum Order {
     /// To take in an outcome that comes from outside, of a check that waits for such.
-    #[expect(dead_code, reason = "the kind that takes outcomes from outside gives them")]
     Take(Box<Run>),
     /// To run now, also if it is paused.
     Run,

@@ -48,7 +48,7 @@ pub(super) fn has_token(tokens: &[Token], headers: &HeaderMap) -> bool {
 }
 
 /// The token that came with a request.
-fn given(headers: &HeaderMap) -> Option<&[u8]> {
+pub(super) fn given(headers: &HeaderMap) -> Option<&[u8]> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.as_bytes().split_at_checked(BEARER.len())?;
     scheme.eq_ignore_ascii_case(BEARER).then(|| token.trim_ascii())
 }
@@ -56,9 +56,12 @@ fn given(headers: &HeaderMap) -> Option<&[u8]> {
 /// The token with this text.
 fn find<'a>(tokens: &'a [Token], given: &[u8]) -> Option<&'a Token> {
     let hash = sha256(given);
-    let same =
-        |token: &&Token| constant_time::verify_slices_are_equal(&token.sha256, &hash).is_ok();
-    tokens.iter().find(same)
+    tokens.iter().find(|token| is_same(&token.sha256, &hash))
+}
+
+/// Whether two hashes are the same, in a time that does not tell where they differ.
+pub(crate) fn is_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    constant_time::verify_slices_are_equal(one, other).is_ok()
 }
 
 /// The hash that the configuration holds.

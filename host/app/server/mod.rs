@@ -31,6 +31,9 @@
 //! | `GET /api/v1/endpoints/{name}/health/badge.shields` | its badge |
 //! | `GET /api/v1/status` | version, configuration and its problems, plugins |
 //! | `POST /api/v1/agent/share/http-healthcheck`, `/api/v2/agent/share/http-healthcheck` | asks about a share, as zrok's API does; needs a token with the role `operate` |
+//! | `POST /api/v1/push/{name}` | takes an outcome for a check of the kind `push`; needs a token with the role `operate`, or the check's own |
+//! | `POST /api/v1/endpoints/{name}/external` | likewise, as Gatus' external endpoints are told; `?success=`, `?error=`, `?duration=` |
+//! | `GET /api/push/{name}` | likewise, as Uptime Kuma's clients push: the check's own token stands in the path; `?status=`, `?msg=`, `?ping=` |
 //! | `GET /probe` | one probe on demand, as Prometheus expects it; `?target=`, `?module=` |
 //! | `POST /-/reload` | reads everything again; needs a token with the role `admin` |
 //! | `GET /` | where to look |
@@ -54,6 +57,7 @@ mod itself;
 mod listen;
 mod negotiate;
 mod probe;
+mod push;
 mod routes;
 mod share;
 mod stall;
@@ -74,7 +78,7 @@ use wellcheck_core::endpoint::{ListenSpec, MAIN};
 use wellcheck_core::format::api;
 use wellcheck_wasm::{Sandbox, SlotUse};
 
-pub(crate) use self::access::sha256;
+pub(crate) use self::access::{is_same, sha256};
 pub(crate) use self::answer::{Answer, Problem};
 pub(crate) use self::listen::{Draining, Listener, serve};
 use self::routes::SILENT;
@@ -83,6 +87,7 @@ use crate::clock::Clock;
 use crate::demand::Demand;
 use crate::keeper::{Handle, Live};
 use crate::modules::Modules;
+use crate::passive::LivePassives;
 use crate::published::Shared;
 use crate::scheduler;
 use crate::share::Asker;
@@ -107,6 +112,8 @@ pub(crate) struct App {
     pub(crate) keeper: Handle,
     /// Where something is wanted of one check.
     pub(crate) scheduler: scheduler::Handle,
+    /// The checks that take outcomes from outside.
+    pub(crate) passives: LivePassives,
     /// Set when the process is about to end.
     pub(crate) draining: Draining,
     /// Where plugins run.
@@ -269,6 +276,9 @@ const ROUTES: &[Route] = &[
         path: "/api/v2/agent/share/http-healthcheck",
         does: Does::Wait("POST", share::healthcheck),
     },
+    Route { path: "/api/v1/push/{name}", does: Does::Wait("GET, POST", push::push) },
+    Route { path: "/api/v1/endpoints/{name}/external", does: Does::Wait("POST", push::gatus) },
+    Route { path: "/api/push/{name}", does: Does::Wait("GET, HEAD, POST, PUT", push::kuma) },
     Route { path: "/probe", does: Does::Wait("GET, HEAD", probe::probe) },
     Route { path: "/-/reload", does: Does::Wait("POST", reload) },
     Route { path: "/", does: Does::Read(index::index) },

@@ -304,6 +304,12 @@ reasons! {
         Inverted = "inverted",
         /// A plugin reported a fail.
         Plugin = "plugin",
+        /// What is looked for is not there.
+        Absent = "absent",
+        /// Whoever pushes outcomes pushed a fail.
+        Pushed = "pushed",
+        /// Nobody has pushed an outcome for too long.
+        Stale = "stale",
     }
 }
 

@@ -48,8 +48,10 @@ pub use import::checks::{Standing, Standings};
 pub use inspect::{Import, offered};
 pub use load::{LoadError, LoadProblem, LoadStep, LoadTimings};
 pub use plugin::Plugin;
+pub use report::clean;
 pub use run::{Invocation, PluginRun, Supplies, Usage};
 pub use sandbox::{Sandbox, SandboxOptions, SlotUse, StartError};
+pub use text::{clean as clean_text, cleaned};
 pub use transport::{
     Body, HttpRequest, HttpResponse, NetTransport, NoTransport, Resolving, Transport,
 };

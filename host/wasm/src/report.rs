@@ -23,12 +23,9 @@ const MAX_LABELS: usize = 16;
 /// Most flags of one report; the rest is counted.
 const MAX_FLAGS: usize = 32;
 
-/// The outcome as it may be shown, and what was changed.
-pub(crate) fn clean(
-    outcome: Outcome,
-    limits: &RunLimits,
-    redact: &Redactor,
-) -> (Outcome, Vec<String>) {
+/// The outcome as it may be shown, and what was changed. For whatever reports from outside of the
+/// host, be it a guest or not.
+pub fn clean(outcome: Outcome, limits: &RunLimits, redact: &Redactor) -> (Outcome, Vec<String>) {
     let mut cleaner = Cleaner { limits, redact, flags: Flags::default() };
     let outcome = match outcome {
         Outcome::Answered(report) => Outcome::Answered(cleaner.report(report)),

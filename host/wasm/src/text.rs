@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// Escapes what a terminal, a log or a page could take for more than text, and cuts at `max` bytes.
 ///
 /// Returns whether something was cut.
-pub(crate) fn clean(text: &mut String, max: usize) -> bool {
+pub fn clean(text: &mut String, max: usize) -> bool {
     if text.len() <= max && !text.chars().any(is_unsafe) {
         return false;
     }
@@ -36,7 +36,7 @@ pub(crate) fn clean(text: &mut String, max: usize) -> bool {
 }
 
 /// The same for a text that is not ours to change.
-pub(crate) fn cleaned(text: &str, max: usize) -> String {
+pub fn cleaned(text: &str, max: usize) -> String {
     let mut text = text.to_owned();
     clean(&mut text, max);
     text

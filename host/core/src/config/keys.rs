@@ -61,6 +61,7 @@ pub const ROOT: &[Key] = &[
     key("server", "", "[server]", "Where and how to listen."),
     key("defaults", "", "[defaults]", "Timing and thresholds for every check."),
     key("plugins", "", "[plugins]", "The plugins folder and what sidecars may grant."),
+    key("exec", "", "[exec]", "Which programs checks may run."),
     key("secrets", "", "[secrets]", "Values that only some may know, by name."),
     key("store", "", "[store]", "Where checks keep what they keep."),
     key("token", "", "[[token]]", "Who may call the routes that change something."),
@@ -133,6 +134,22 @@ pub const PLUGINS: &[Key] = &[
     ),
 ];
 
+/// `[exec]`.
+pub const EXEC: &[Key] = &[
+    key(
+        "enabled",
+        "false",
+        "enabled = true",
+        "Whether checks may have the kind `exec`, which runs programs as the user of this process.",
+    ),
+    key(
+        "dirs",
+        "anywhere",
+        "dirs = [\"/usr/lib/nagios/plugins\"]",
+        "Folders, one of which each program must lie in, links followed; a program that is named without a folder is looked for in them.",
+    ),
+];
+
 /// `[plugins.limits]`.
 pub const PLUGIN_LIMITS: &[Key] = &joined::<{ LOAD_LIMITS.len() + HOST_LIMITS.len() }>(
     &limit_keys::<_, { LOAD_LIMITS.len() }>(LOAD_LIMITS),
@@ -195,7 +212,7 @@ pub const TOKEN: &[Key] = &[
         "role",
         "",
         "role = \"admin\"",
-        "`view` reads everything, `operate` also runs checks, `admin` also reloads.",
+        "`view` reads everything, `operate` also runs checks and pushes outcomes, `admin` also reloads.",
     ),
 ];
 
@@ -370,6 +387,11 @@ pub const SECTIONS: &[Section] = &[
         header: "[plugins.limits]",
         doc: "What loading a plugin may use, and what the host holds ready for plugins.",
         keys: PLUGIN_LIMITS,
+    },
+    Section {
+        header: "[exec]",
+        doc: "Which programs checks may run. None, unless it says so. In `wellcheck.toml` alone.",
+        keys: EXEC,
     },
     Section {
         header: "[secrets]",

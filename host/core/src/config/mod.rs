@@ -39,7 +39,7 @@ use crate::redact::Redactor;
 use crate::share::Sharing;
 
 pub use problem::{Problem, Problems, Severity};
-pub use resolve::{conditions_of_part, load, moment, outline};
+pub use resolve::{conditions_of_part, load, moment, outline, token_hash};
 pub use tree::Lookup;
 
 /// Longest configuration file, in bytes.
@@ -121,6 +121,14 @@ pub trait Kinds {
         _asked: &Asked,
         _problems: &mut Problems,
     ) {
+    }
+
+    /// Told before anything is read: which programs checks may run.
+    fn programs(&mut self, _programs: &Programs) {}
+
+    /// Whether checks of a kind take outcomes from outside.
+    fn is_passive(&self, _kind: &tree::Text) -> bool {
+        false
     }
 }
 
@@ -259,6 +267,15 @@ impl Default for Runs {
         let kinds = BTreeMap::from([("exec".to_owned(), (16, tree::Place::file("")))]);
         Self { most: None, kinds }
     }
+}
+
+/// `[exec]`: which programs checks may run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Programs {
+    /// Whether any.
+    pub enabled: bool,
+    /// The folders one of which they must lie in; none is anywhere.
+    pub dirs: Vec<PathBuf>,
 }
 
 /// Who may call the routes that change something.

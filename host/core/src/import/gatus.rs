@@ -34,7 +34,10 @@ impl Import for Gatus {
 
 /// What is about Gatus itself rather than about what it looks at.
 const LEFT_OUT: &[(&str, &str)] = &[
-    ("external-endpoints", "nothing can be told to wellcheck from outside"),
+    (
+        "external-endpoints",
+        "checks of the kind `push` take the same requests, and are written by hand: `ttl` for `heartbeat`, and the hash of the token",
+    ),
     ("suites", "no check hands what it read to another; a plugin can make all requests"),
     ("maintenance", "there are no windows; `maintenance = true` holds until it is taken out"),
     ("metrics", "metrics need no key"),

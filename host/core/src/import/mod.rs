@@ -37,6 +37,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub(crate) use context::shown;
+pub use timing::parse as parse_duration;
 
 use crate::config::tree::Place;
 use crate::config::{Problem, SourceFile};

@@ -27,7 +27,7 @@ const UNITS: &[(&str, f64)] = &[
 ];
 
 /// Reads `90s`, `1m30s`, `1.5h`, `0`. Anything below a millisecond is rounded up to it.
-pub(super) fn parse(text: &str) -> Option<Duration> {
+pub fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.trim();
     if rest == "0" {
         return Some(Duration::ZERO);

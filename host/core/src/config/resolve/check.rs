@@ -78,6 +78,10 @@ impl Resolver<'_> {
         let judgement = self.judgement(&mut reader, facts, timing.timeout);
         let shown = reader.what().to_owned();
         let what = self.what(reader, owner, defaults);
+        let own = match &what {
+            Some(What::Builtin { kind, .. }) if self.kinds.is_passive(kind) => own.at_once(),
+            _ => own,
+        };
         if let (true, Some(What::Builtin { kind, settings })) = (enabled, &what) {
             let asked = judgement.asked();
             self.kinds.read(&shown, name.as_ref(), kind, settings, &asked, &mut self.problems);

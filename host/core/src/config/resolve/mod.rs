@@ -36,6 +36,7 @@ pub use self::maintenance::moment;
 
 use self::check::plugin_named;
 use self::group::Named;
+pub use self::sections::token_hash;
 use self::sidecar::Owner;
 use self::timing::Defaults;
 use super::keys;
@@ -53,7 +54,8 @@ use crate::redact::Redactor;
 use crate::share::Sharing;
 
 /// The tables that stand in `wellcheck.toml` alone.
-const MAIN_ONLY: &[&str] = &["server", "defaults", "plugins", "store", "listen", "agent", "runs"];
+const MAIN_ONLY: &[&str] =
+    &["server", "defaults", "plugins", "exec", "store", "listen", "agent", "runs"];
 
 /// Reads what has to be known before the other files can be read. Reports nothing: [`load`] does.
 pub fn outline(file: &SourceFile, lookup: &dyn Lookup) -> Outline {
@@ -193,6 +195,9 @@ impl Resolver<'_> {
                 self.host = plugins.host.clone();
                 defaults.limits = self.standard_limits();
             }
+            if let Some(table) = root.table("exec", &mut self.problems) {
+                self.exec(table);
+            }
             if let Some(table) = root.table("defaults", &mut self.problems) {
                 defaults = self.defaults(table);
             }
@@ -213,7 +218,9 @@ impl Resolver<'_> {
             root.finish(&[], &mut self.problems);
         }
         for mut root in self.imports(import_tables, sources) {
-            tables.extend(root.tables("check", &mut self.problems));
+            let imported = root.tables("check", &mut self.problems);
+            self.runs_nothing(&imported);
+            tables.extend(imported);
             group_tables.extend(root.tables("group", &mut self.problems));
             root.finish(&[], &mut self.problems);
         }

@@ -10,7 +10,7 @@ use super::grants::Owned;
 use crate::config::keys;
 use crate::config::reader::Reader;
 use crate::config::tree::{Place, Table, Text, Value};
-use crate::config::{Plugins, Problems, Role, Server, Token};
+use crate::config::{Plugins, Problems, Programs, Role, Server, Token};
 use crate::grant::SecretName;
 use crate::limits::{HOST_LIMITS, LOAD_LIMITS};
 use crate::redact::MIN_REDACTED;
@@ -54,6 +54,46 @@ impl Resolver<'_> {
         }
         reader.finish(&[], &mut self.problems);
         plugins
+    }
+
+    pub(super) fn exec(&mut self, table: Table) {
+        let mut reader = Reader::new("`[exec]`", table, &[keys::EXEC]);
+        let enabled = reader.boolean("enabled", &mut self.problems).unwrap_or(false);
+        let is_empty = reader.has("dirs");
+        let place = reader.place_of("dirs");
+        let mut dirs = Vec::new();
+        for text in reader.texts("dirs", &mut self.problems) {
+            let path = PathBuf::from(&text.value);
+            if path.is_absolute() {
+                dirs.push(path);
+            } else {
+                let shown = text.shown().escape_debug();
+                let message = format!(
+                    "`dirs` of `[exec]` holds `{shown}` (expected the absolute path of a folder)"
+                );
+                self.problems.error(&text.place, message);
+            }
+        }
+        // No folder at all would mean every folder.
+        if is_empty && dirs.is_empty() && !self.problems.has_error_at(&place) {
+            let message =
+                "`dirs` of `[exec]` names no folder (leave it out for any, or `enabled` for none)";
+            self.problems.error(&place, message);
+        }
+        reader.finish(&[], &mut self.problems);
+        self.kinds.programs(&Programs { enabled, dirs });
+    }
+
+    /// Whoever writes a file that is imported must not be able to run anything here.
+    pub(super) fn runs_nothing(&mut self, imported: &[Table]) {
+        for table in imported {
+            if let Some(Value::String(kind)) = table.entries.get("kind").map(|e| &e.node.value)
+                && kind.value == "exec"
+            {
+                let message = "an imported file has a check of the kind `exec` (such checks stand in the configuration itself)";
+                self.problems.error(&kind.place, message);
+            }
+        }
     }
 
     pub(super) fn store(&mut self, table: Table) -> Option<PathBuf> {
@@ -117,12 +157,7 @@ impl Resolver<'_> {
             }
         }
         let name = reader.text("name", problems).map(|text| text.value);
-        let sha256 = reader.parsed("hash", problems, |text| {
-            text.value.strip_prefix("sha256:").and_then(hex_32).ok_or_else(|| {
-                // What stands here may be the token itself.
-                "this is no hash (expected `sha256:` and 64 hexadecimal digits; `wellcheck token` makes one)".to_owned()
-            })
-        });
+        let sha256 = reader.parsed("hash", problems, token_hash);
         let role = reader.word("role", &Role::ALL.map(|role| (role.as_str(), role)), problems);
         reader.finish(&[], problems);
         Some((Token { name: name?, sha256: sha256?, role: role? }, place))
@@ -148,6 +183,17 @@ pub(super) fn socket_address(text: &Text) -> Result<SocketAddr, String> {
     let shown = text.shown();
     text.value.parse().map_err(|_| {
         format!("`{shown}` is no address with a port (expected for example `127.0.0.1:8080` or `[::]:8080`)")
+    })
+}
+
+/// Reads the hash of a token.
+///
+/// # Errors
+/// When it is none.
+pub fn token_hash(text: &Text) -> Result<[u8; 32], String> {
+    text.value.strip_prefix("sha256:").and_then(hex_32).ok_or_else(|| {
+        // What stands here may be the token itself.
+        "this is no hash (expected `sha256:` and 64 hexadecimal digits; `wellcheck token` makes one)".to_owned()
     })
 }
 

@@ -57,6 +57,12 @@ impl Defaults {
         }
     }
 
+    /// The same, whose first failure decides unless something else is said: what has waited for an
+    /// outcome as long as it may does not wait three times as long.
+    pub(super) fn at_once(self) -> Self {
+        Self { failure: self.failure.or(Some((1, None))), ..self }
+    }
+
     pub(super) fn thresholds(&self) -> Thresholds {
         let standard = Thresholds::default();
         let (failure, within) = self.failure.unwrap_or((standard.failure, standard.within));
