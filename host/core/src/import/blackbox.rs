@@ -35,7 +35,6 @@ impl Import for Blackbox {
 const OTHER_PROBERS: &[(&str, &str)] = &[
     ("dns", "there is no kind for DNS queries; a plugin can make them"),
     ("icmp", "there is no kind for pings; the kind `tcp` on a port of the target says as much"),
-    ("grpc", "there is no kind for gRPC; a plugin can ask, or the kind `tcp` looks at the port"),
     ("unix", "there is no kind for Unix sockets"),
 ];
 
@@ -117,10 +116,12 @@ fn module(pair: &Pair, context: &mut Context<'_>) -> Option<Block> {
     let request = match prober {
         "http" => http::request(settings?, context),
         "tcp" => talk::tcp(settings?, context),
+        "grpc" => talk::grpc(settings?, context),
         _ => talk::websocket(settings?, context),
     };
     request.put(&mut block);
-    if block.has_any(&["headers", "body", "send", "proxy"]) || block.refers() {
+    if block.has_any(&["headers", "metadata", "body", "send", "script", "proxy"]) || block.refers()
+    {
         block.put("targets", Item::List(vec![NOBODY.into()]));
         let message = format!(
             "{what} sends what is nobody else's business, so that it asks no target that is not listed: put yours in the place of `{NOBODY}`"

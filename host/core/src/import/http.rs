@@ -1,4 +1,4 @@
-//! The keys of our kinds `http`, `tcp` and `websocket`, in the order in which people write them.
+//! The keys of our kinds `http`, `tcp`, `websocket` and `grpc`, in the order in which people write them.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,13 +22,18 @@ pub(super) const BODY_NOTE: &str =
 pub(super) struct Request {
     pub(super) url: Option<Text>,
     pub(super) target: Option<Text>,
-    /// Of the kind `tcp`.
+    /// Of the kinds `tcp` and `grpc`.
     pub(super) tls: bool,
+    pub(super) starttls: Option<&'static str>,
+    pub(super) service: Option<Text>,
+    pub(super) metadata: Vec<(String, Text)>,
     pub(super) method: Option<Text>,
     pub(super) headers: Vec<(String, Text)>,
     pub(super) body: Option<Text>,
     pub(super) send: Option<Text>,
     pub(super) expect: Option<Text>,
+    /// Steps, each a table.
+    pub(super) script: Vec<Item>,
     pub(super) expect_status: Vec<(i64, i64)>,
     pub(super) expect_body: Vec<Text>,
     pub(super) expect_body_matches: Vec<Text>,
@@ -57,14 +62,25 @@ impl Request {
         if self.tls {
             block.put("tls", true);
         }
-        if !self.headers.is_empty() {
-            let entries = self.headers.into_iter().map(|(name, text)| (name, Item::from(text)));
-            block.put("headers", Item::Table(entries.collect()));
+        if let Some(word) = self.starttls {
+            block.put("starttls", word);
+        }
+        if let Some(service) = self.service {
+            block.put("service", service);
+        }
+        for (key, pairs) in [("metadata", self.metadata), ("headers", self.headers)] {
+            if !pairs.is_empty() {
+                let entries = pairs.into_iter().map(|(name, text)| (name, Item::from(text)));
+                block.put(key, Item::Table(entries.collect()));
+            }
         }
         for (key, text) in [("body", self.body), ("send", self.send), ("expect", self.expect)] {
             if let Some(text) = text {
                 block.put(key, text);
             }
+        }
+        if !self.script.is_empty() {
+            block.put("script", Item::List(self.script));
         }
         if !self.expect_status.is_empty() {
             let items = self.expect_status.iter().map(|(low, high)| match low == high {

@@ -1,6 +1,6 @@
 //! What a regular expression is certain to find: a text that stands in all that it matches.
 //!
-//! The kinds `tcp` and `websocket` look for texts, not for patterns.
+//! Where it asks for nothing else, the kinds `tcp` and `websocket` look for the text.
 
 /// A text that is in everything that the pattern matches, and whether that is all it asks for.
 #[derive(Debug, PartialEq, Eq)]

@@ -58,3 +58,28 @@ fn what_is_no_configuration_of_blackbox_exporter_is_refused() {
         assert!(problems.contains(says), "{text}: `{says}` is not in:\n{problems}");
     }
 }
+
+#[test]
+fn what_was_read_is_sent_back_by_its_own_name_for_it() {
+    let module = |steps: &str| {
+        let text = format!("modules: {{a: {{prober: tcp, tcp: {{query_response: [{steps}]}}}}}}");
+        made(&Blackbox, "b.yml", &text).toml
+    };
+    let captured = module(
+        "{expect: '^PING (?P<who>\\S+) (\\d+)$', send: 'PONG ${who} $2 $$ ${none}$3.'}, {send: '$1'}",
+    );
+    assert!(captured.contains("PONG {{who}} {{2}} $ .\n"), "{captured}");
+    // Without a pattern in its own step a text is sent as it stands.
+    assert!(captured.contains("$1\n"), "{captured}");
+    assert!(captured.contains("{ expect = '^PING (?P<who>\\S+) (\\d+)$' }"), "{captured}");
+    // One text to send and one to wait for need no script.
+    let simple = module("{send: PING}, {expect: PONG}");
+    assert!(simple.contains("expect = \"PONG\"") && !simple.contains("script"), "{simple}");
+    let bytes = module("{expect_bytes: 'a.b'}, {send: x}");
+    assert!(bytes.contains("{ expect = 'a\\.b' }"), "{bytes}");
+    // What looks like a reference of ours, or is no pattern here, ends what can be carried over.
+    for odd in ["{send: 'a {{b}}'}, {send: c}", "{expect: '\\C+'}, {send: c}"] {
+        let left = module(odd);
+        assert!(!left.contains("send") && !left.contains("expect"), "{left}");
+    }
+}
