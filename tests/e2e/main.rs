@@ -8,6 +8,7 @@
 
 mod support;
 
+mod amqp_check;
 mod cases;
 mod cli;
 mod configuration;
@@ -26,7 +27,9 @@ mod icmp_check;
 mod import;
 mod main_job;
 mod mongodb_check;
+mod mqtt_check;
 mod mysql_check;
+mod nats_check;
 mod negotiation;
 mod nosana;
 mod ntp_check;

@@ -9,13 +9,16 @@
 //! at any await point. A target that cannot be reached is a `fail`; only what is wrong with the
 //! check itself is a fault.
 
+mod amqp;
 mod database;
 mod datagram;
 mod dns;
 pub(crate) mod http;
 mod icmp;
 mod mongodb;
+mod mqtt;
 mod mysql;
+mod nats;
 mod ntp;
 mod place;
 pub(crate) mod plugin;
@@ -61,6 +64,9 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
     &icmp::Icmp,
     &ntp::Ntp,
     &udp::Udp,
+    &nats::Nats,
+    &mqtt::Mqtt,
+    &amqp::Amqp,
 ];
 
 /// A kind of check: parses its own settings and makes a checker from them.

@@ -4,6 +4,7 @@ use std::future::Future;
 
 use tokio::net::TcpStream;
 use tokio::time::Instant;
+use wellcheck_core::fact::{Found, Value};
 use wellcheck_core::outcome::{Answer, FailReason, Outcome, Report};
 use wellcheck_net::{Connector, Family, Phase, Stream, Tls, Trace};
 
@@ -18,11 +19,18 @@ pub(in crate::checks) struct Link<'a> {
     connector: &'a Connector,
     trace: Trace,
     version: Option<String>,
+    found: Found,
 }
 
 impl<'a> Link<'a> {
     pub(super) fn new(server: &'a Server, connector: &'a Connector, deadline: Instant) -> Self {
-        Self { server, connector, trace: Trace::new(deadline), version: None }
+        Self {
+            server,
+            connector,
+            trace: Trace::new(deadline),
+            version: None,
+            found: Found::default(),
+        }
     }
 
     /// Where this goes.
@@ -84,6 +92,11 @@ impl<'a> Link<'a> {
         self.version = Some(said(version));
     }
 
+    /// What was found out, for conditions.
+    pub(in crate::checks) fn found(&mut self, name: &str, value: impl Into<Value>) {
+        self.found.put(name, value);
+    }
+
     /// The outcome of the run, with all that was learnt, also before a failure.
     pub(super) fn outcome(self, result: Result<String, Trouble>) -> (Outcome, Trace) {
         let mut report = match result {
@@ -96,6 +109,7 @@ impl<'a> Link<'a> {
         };
         let version = self.version.map(|version| ("server-version".to_owned(), version));
         report.details.extend(version);
+        report.found = self.found;
         learnt(&self.trace, ["login", "query"], &mut report);
         (Outcome::Answered(report), self.trace)
     }
