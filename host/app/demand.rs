@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use wellcheck_core::condition::Judgement;
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
 use wellcheck_core::redact::Redactor;
@@ -68,8 +69,8 @@ impl Demand {
         in_task(place, Instant::now() + limit, work).await
     }
 
-    /// Runs a check once, with the metrics of its protocol; known secrets are taken out of what it
-    /// returns. What runs is made once there is room for it, and an inner error is why the target may
+    /// Runs a check once and judges it, with the metrics of its protocol; known secrets are taken out
+    /// of what it returns. What runs is made once there is room for it, and an inner error is why the target may
     /// not be probed. `name` is what the run goes by.
     ///
     /// # Errors
@@ -78,6 +79,7 @@ impl Demand {
         &self,
         name: CheckName,
         make: impl FnOnce() -> Result<Arc<dyn Checker>, Unfit>,
+        judgement: &Judgement,
         timeout: Duration,
         redactor: &Redactor,
     ) -> Result<Result<Probed, String>, Undone> {
@@ -90,9 +92,14 @@ impl Demand {
                     check: name,
                     deadline,
                     failures_in_a_row: 0,
-                    asked: Arc::default(),
+                    asked: judgement.asked(),
                 };
-                let work = async move { checker.probe(&context).await };
+                let judgement = judgement.clone();
+                let work = async move {
+                    let mut probed = checker.probe(&context).await;
+                    judgement.apply(&mut probed.run);
+                    probed
+                };
                 match in_task(place, deadline, work).await {
                     Ok(probed) => probed,
                     Err(undone) => Probed::of(undone.run(timeout), &facts),

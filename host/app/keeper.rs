@@ -196,6 +196,7 @@ fn check(sources: Sources, tools: &Tools) -> Result<First, Vec<Problem>> {
     let config = config.ok_or_else(|| problems.clone())?;
     let mut of_routes = Problems::default();
     crate::server::problems(&config, &mut of_routes);
+    crate::checks::limit_problems(&config.runs, &mut of_routes);
     let of_routes = of_routes.sorted();
     // Errors that are there already are of sidecars, and refuse nothing.
     let refused = of_routes.iter().any(|problem| problem.severity == Severity::Error);
@@ -451,7 +452,10 @@ impl Keeper {
         self.loaded.store(Arc::new(self.plugins.loaded()));
         let entries = self.registry.entries(&self.plugins);
         let groups = self.registry.config.groups.iter().cloned().map(Arc::new).collect();
+        let windows = self.registry.config.windows.clone();
+        let runs = self.registry.config.runs.clone();
+        let apply = scheduler::Command::Apply { entries, groups, setup, windows, runs };
         // The scheduler is gone only when the process ends.
-        let _ = self.scheduler.send(scheduler::Command::Apply { entries, groups, setup }).await;
+        let _ = self.scheduler.send(apply).await;
     }
 }

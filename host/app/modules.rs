@@ -220,8 +220,10 @@ impl Modules {
         let mut problems = Problems::default();
         let what = format!("module `{}`", module.name);
         let target = text(module, target);
-        let checker =
-            checks::parse_module(&what, kind, settings, Some(target), &tools, &mut problems);
+        let checker = {
+            let asked = module.judgement.asked();
+            checks::parse_module(&what, kind, settings, Some(target), &asked, &tools, &mut problems)
+        };
         checker.ok_or_else(|| {
             let list: Vec<String> =
                 problems.sorted().into_iter().map(|problem| problem.message).collect();

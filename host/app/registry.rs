@@ -10,6 +10,7 @@ use std::sync::Arc;
 use wellcheck_core::check::{CheckSpec, Origin, What};
 use wellcheck_core::config::tree::{Table, Text};
 use wellcheck_core::config::{Config, Kinds, Problem, Problems};
+use wellcheck_core::fact::{Asked, FactKey};
 use wellcheck_core::id::{CheckName, PluginName};
 use wellcheck_core::outcome::FaultReason;
 use wellcheck_core::redact::Redactor;
@@ -69,20 +70,34 @@ impl<'a> Builtin<'a> {
 }
 
 impl Kinds for Builtin<'_> {
+    fn facts(&self, kind: &str) -> &'static [&'static [FactKey]] {
+        crate::checks::facts(kind)
+    }
+
     fn read(
         &mut self,
         what: &str,
         name: Option<&CheckName>,
         kind: &Text,
         settings: &Table,
+        asked: &Asked,
         problems: &mut Problems,
     ) {
-        let checker = crate::checks::parse(what, kind, settings.clone(), self.tools, problems);
+        let checker =
+            crate::checks::parse(what, kind, settings.clone(), asked, self.tools, problems);
         self.checkers.extend(name.cloned().zip(checker));
     }
 
-    fn read_module(&mut self, what: &str, kind: &Text, settings: &Table, problems: &mut Problems) {
-        crate::checks::parse_module(what, kind, settings.clone(), None, self.tools, problems);
+    fn read_module(
+        &mut self,
+        what: &str,
+        kind: &Text,
+        settings: &Table,
+        asked: &Asked,
+        problems: &mut Problems,
+    ) {
+        let settings = settings.clone();
+        crate::checks::parse_module(what, kind, settings, None, asked, self.tools, problems);
     }
 }
 

@@ -8,7 +8,20 @@
 //!   of one check never overlap.
 //! - a run has ended, also by a panic: its outcome goes through the thresholds. A check that faults
 //!   again and again by its plugin's own doing is due later each time, until it answers.
+//! - somebody gives an order: to run a check now, to pause it, to take in an outcome from outside, to
+//!   open a maintenance window.
+//! - a maintenance window opens or closes, a pause ends, a check has not run for too long.
 //! - it is time to publish: a snapshot replaces the one that readers share.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `slot.rs` | one check: what runs, and when |
+//! | `belief.rs` | what is believed of it: from outcomes to the state that is shown |
+//! | `groups.rs` | the states of groups |
+//! | `depends.rs` | what depends on what, and what is blocked |
+//! | `windows.rs` | maintenance windows and pauses |
+//! | `places.rs` | how many run at once, by kind |
+//! | `orders.rs` | what somebody may want of a check |
 //!
 //! Each run is a task with a deadline of its own; a target that hangs holds up nobody else.
 
@@ -20,8 +33,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{Id, JoinError, JoinSet};
 use wellcheck_core::check::What;
+use wellcheck_core::condition::Judgement;
+use wellcheck_core::config::Runs;
 use wellcheck_core::group::GroupSpec;
 use wellcheck_core::id::CheckName;
+use wellcheck_core::maintenance::Window;
 use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
 use wellcheck_core::snapshot::{CheckState, Setup, Snapshot};
 use wellcheck_core::time::{Monotonic, Now, WallTime};
@@ -31,13 +47,22 @@ use crate::clock::Clock;
 use crate::published::Shared;
 use crate::registry::Entry;
 
+mod belief;
+mod depends;
 mod groups;
+mod orders;
+mod places;
 mod slot;
 #[cfg(test)]
 mod tests;
+mod windows;
+
+pub(crate) use orders::{Handle, Maintain, Order, Refusal};
 
 use groups::Groups;
+use places::{Place, Places};
 use slot::Slot;
+use windows::Windows;
 
 /// Snapshots are published at most this often, but for transitions.
 const PUBLISH: Duration = Duration::from_millis(50);
@@ -48,6 +73,9 @@ const PUBLISH_SHARE: [u32; 2] = [100, 20];
 
 /// Runs that are taken in before something else gets its turn.
 const AT_ONCE: usize = 256;
+
+/// How often it is seen whether checks have not run for too long.
+const SWEEP: Duration = Duration::from_secs(1);
 
 /// How much later a plugin runs when there is no room for more of them.
 const CROWDED: Duration = Duration::from_millis(100);
@@ -65,54 +93,15 @@ pub(crate) enum Command {
         groups: Vec<Arc<GroupSpec>>,
         /// What to show beside them.
         setup: Setup,
+        /// When somebody works on something.
+        windows: Vec<Window>,
+        /// How many run at once.
+        runs: Runs,
     },
+    /// Something that somebody wants of maintenance windows.
+    Maintain(Maintain, oneshot::Sender<Result<(), Refusal>>),
     /// Something that somebody wants of one check.
     Order(CheckName, Order, oneshot::Sender<Result<(), Refusal>>),
-}
-
-/// What somebody may want of a check.
-#[expect(dead_code, reason = "the kind that takes outcomes from outside gives them")]
-pub(crate) enum Order {
-    /// To take in an outcome that comes from outside, of a check that waits for such.
-    Take(Box<Run>),
-}
-
-/// Why an order is not followed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// There is no such check.
-    Unknown,
-    /// The check cannot run at present, and says why.
-    Held,
-    /// The check takes no outcomes from outside.
-    NotPassive,
-    /// The server is about to stop.
-    Stopping,
-}
-
-/// Where orders are given; cheap to clone.
-#[derive(Debug, Clone)]
-pub(crate) struct Handle {
-    commands: mpsc::Sender<Command>,
-}
-
-impl Handle {
-    /// To give orders over the channel that [`Scheduler::start`] returned.
-    pub(crate) fn new(commands: mpsc::Sender<Command>) -> Self {
-        Self { commands }
-    }
-
-    #[expect(dead_code, reason = "the kind that takes outcomes from outside calls it")]
-    /// Gives an order, and waits until it has been taken.
-    ///
-    /// # Errors
-    /// When it is not followed.
-    pub(crate) async fn order(&self, check: CheckName, order: Order) -> Result<(), Refusal> {
-        let (reply, taken) = oneshot::channel();
-        let command = Command::Order(check, order, reply);
-        self.commands.send(command).await.map_err(|_closed| Refusal::Stopping)?;
-        taken.await.map_err(|_closed| Refusal::Stopping)?
-    }
 }
 
 /// See the module.
@@ -124,13 +113,20 @@ pub(crate) struct Scheduler {
     groups: Groups,
     /// By the name of a check or group, the slots that wait for it, or whose start-up phase it ends.
     pending: HashMap<CheckName, Vec<usize>>,
+    /// By the name of a check or group, the slots that depend on it.
+    dependents: HashMap<CheckName, Vec<usize>>,
+    windows: Windows,
+    places: Places,
+    /// When it is seen next whether checks have not run for too long.
+    sweep: Monotonic,
     index: HashMap<u64, usize>,
     next_id: u64,
     queue: BinaryHeap<Reverse<(Monotonic, u64)>>,
     runs: JoinSet<(u64, Run)>,
     tasks: HashMap<Id, Task>,
-    /// Most runs at once; the machine's file descriptors bound it.
+    /// Most runs at once; the machine's file descriptors bound it, and the configuration may.
     most_runs: usize,
+    bound: usize,
     /// Runs of plugins under way. They may wait for a place, and must leave room for the rest.
     plugin_runs: usize,
     setup: Arc<Setup>,
@@ -143,6 +139,7 @@ struct Task {
     /// The number of its check.
     id: u64,
     is_plugin: bool,
+    place: Place,
 }
 
 /// When the next snapshot is due.
@@ -183,12 +180,17 @@ impl Scheduler {
             slots: Vec::new(),
             groups: Groups::default(),
             pending: HashMap::new(),
+            dependents: HashMap::new(),
+            windows: Windows::default(),
+            places: Places::default(),
+            sweep: clock.now().monotonic,
             index: HashMap::new(),
             next_id: 0,
             queue: BinaryHeap::new(),
             runs: JoinSet::new(),
             tasks: HashMap::new(),
             most_runs,
+            bound: most_runs,
             plugin_runs: 0,
             setup: Arc::default(),
             started: clock.now().wall,
@@ -198,14 +200,46 @@ impl Scheduler {
         sender
     }
 
+    /// When it is to be seen whether checks have not run for too long.
+    fn swept(&self) -> Option<Monotonic> {
+        (!self.slots.is_empty()).then_some(self.sweep)
+    }
+
+    /// What happens by the clock alone.
+    fn look(&mut self) {
+        let now = self.clock.now();
+        if self.windows.next.is_some_and(|next| next <= now.monotonic) {
+            self.look_at_windows();
+        }
+        if self.sweep <= now.monotonic {
+            self.sweep = now.monotonic.after(SWEEP);
+            for index in 0..self.slots.len() {
+                let slot = &mut self.slots[index];
+                if !slot.stale && slot.is_overdue(now.monotonic) {
+                    slot.stale = true;
+                    slot.show(now);
+                    self.seen_anew(index, now);
+                }
+            }
+        }
+    }
+
     async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
             let due = self.next_due();
             let publish = self.publish.due();
+            let look = self.windows.next.into_iter().chain(self.swept()).min();
             tokio::select! {
                 command = commands.recv() => match command {
-                    Some(Command::Apply { entries, groups, setup }) => {
+                    Some(Command::Apply { entries, groups, setup, windows, runs }) => {
+                        self.windows.apply(windows);
+                        self.places.apply(&runs);
+                        self.most_runs = runs.most.unwrap_or(usize::MAX).min(self.bound);
                         self.apply(entries, groups, setup);
+                        self.turns();
+                    }
+                    Some(Command::Maintain(maintain, reply)) => {
+                        let _ = reply.send(self.maintain(maintain));
                     }
                     Some(Command::Order(check, order, reply)) => {
                         // Whoever gave it may have gone.
@@ -223,6 +257,7 @@ impl Scheduler {
                     }
                 }
                 () = until(due.map(|due| self.clock.instant(due))) => {}
+                () = until(look.map(|look| self.clock.instant(look))) => self.look(),
                 () = until(publish.map(tokio::time::Instant::from_std)) => {}
             }
             self.start_due();
@@ -267,18 +302,25 @@ impl Scheduler {
                 self.queue.push(Reverse((later, id)));
                 continue;
             }
+            let Some(place) = self.places.take(slot.spec.kind(), id) else {
+                slot.queued = true;
+                continue;
+            };
             let checker = Arc::clone(checker);
+            slot.began = now.monotonic;
             let timeout = slot.spec.timing.timeout;
             let context = RunContext {
                 check: slot.spec.name.clone(),
                 deadline: tokio::time::Instant::now() + timeout,
                 failures_in_a_row: slot.failures,
-                asked: Arc::default(),
+                asked: slot.spec.judgement.asked(),
             };
-            let task =
-                self.runs.spawn(async move { (id, guarded(&*checker, &context, timeout).await) });
+            let judgement = slot.spec.judgement.clone();
+            let task = self.runs.spawn(async move {
+                (id, judged(guarded(&*checker, &context, timeout).await, &judgement))
+            });
             self.plugin_runs += usize::from(is_plugin);
-            self.tasks.insert(task.id(), Task { id, is_plugin });
+            self.tasks.insert(task.id(), Task { id, is_plugin, place });
             self.slots[index].running = Some(task);
         }
     }
@@ -290,6 +332,8 @@ impl Scheduler {
         };
         let Some(task) = self.tasks.remove(&task) else { return };
         self.plugin_runs -= usize::from(task.is_plugin);
+        self.places.free(&task.place);
+        self.turns();
         let (id, run) = match ended {
             Ok((_, ended)) => ended,
             Err(error) if error.is_cancelled() => return,
@@ -302,55 +346,77 @@ impl Scheduler {
         let now = self.clock.now();
         // A check that was removed or changed meanwhile has another number.
         let Some(index) = self.index.get(&id).copied() else { return };
+        self.slots[index].running = None;
+        self.took(index, run, now);
+    }
+
+    /// Takes in the outcome of a run, and decides when the check runs again.
+    fn took(&mut self, index: usize, run: Run, now: Now) {
         let slot = &mut self.slots[index];
-        slot.running = None;
         let mut pause = None;
         if slot.held.is_none() {
             pause = slot.pause(&run.outcome, now);
             let urgency = slot.observe(run, now);
             self.publish.mark(urgency);
             self.changed(index, now);
+            self.ask_parents(index, now);
         }
         let slot = &mut self.slots[index];
+        let again = slot.blocked.lingers.is_some_and(|since| slot.began < since);
         let due = match (slot.due, pause) {
             // A new version was swapped in during the run; it runs soon.
             (Some(due), _) => Some(due),
+            // What it depends on has become healthy during the run.
+            (None, _) if again && slot.waits_for_others().is_none() => Some(now.monotonic),
             (None, Some(pause)) => Some(now.monotonic.after(pause)),
             (None, None) => slot.next(now),
         };
         slot.due = due;
-        self.queue.extend(due.map(|due| Reverse((due, id))));
+        self.queue.extend(due.map(|due| Reverse((due, slot.id))));
     }
 
-    fn order(&mut self, check: &CheckName, order: Order) -> Result<(), Refusal> {
-        let place = self.slots.binary_search_by(|slot| slot.spec.name.cmp(check));
-        let index = place.map_err(|_absent| Refusal::Unknown)?;
-        let slot = &mut self.slots[index];
-        match order {
-            Order::Take(run) => {
-                let (checker, _) = slot.runner.as_ref().ok_or(Refusal::Held)?;
-                checker.waits().ok_or(Refusal::NotPassive)?;
-                if slot.held.is_some() {
-                    return Err(Refusal::Held);
-                }
-                let now = self.clock.now();
-                let urgency = slot.observe(*run, now);
-                self.publish.mark(urgency);
-                self.changed(index, now);
-                let slot = &mut self.slots[index];
-                slot.due = slot.next(now);
-                self.queue.extend(slot.due.map(|due| Reverse((due, slot.id))));
+    /// Those who waited for a place among the runs of their kind, and whose turn it is.
+    fn turns(&mut self) {
+        let now = self.clock.now().monotonic;
+        for id in self.places.freed() {
+            // A check that was removed or changed meanwhile has another number.
+            let Some(index) = self.index.get(&id) else { continue };
+            let slot = &mut self.slots[*index];
+            if std::mem::take(&mut slot.queued) && slot.paused.is_none() {
+                slot.due = Some(now);
+                self.queue.push(Reverse((now, id)));
             }
         }
-        Ok(())
     }
 
-    /// A run of a check has ended: what depends on its state.
+    /// The place of the check of that name.
+    fn place(&self, name: &str) -> Option<usize> {
+        self.slots.binary_search_by(|slot| slot.spec.name.as_str().cmp(name)).ok()
+    }
+
+    /// What is seen of a check may have changed: what follows from that.
     fn changed(&mut self, index: usize, now: Now) {
+        let mut open = vec![index];
+        // Nothing depends on itself, so that this comes to an end.
+        while let Some(index) = open.pop() {
+            for name in self.spread(index, now) {
+                let Some(dependents) = self.dependents.get(&name) else { continue };
+                for dependent in dependents.clone() {
+                    if self.reblock(dependent, now) {
+                        open.push(dependent);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the groups around a check, and those who wait for it, what is seen of it. Returns the
+    /// checks and groups of which something else is seen than before.
+    fn spread(&mut self, index: usize, now: Now) -> Vec<CheckName> {
         let slot = &mut self.slots[index];
         let state = Arc::clone(&slot.state);
-        let moved = std::mem::replace(&mut slot.shown, (state.state, state.counts()));
-        let moved = moved != slot.shown;
+        let seen = slot.seen();
+        let moved = std::mem::replace(&mut slot.shown, seen) != slot.shown;
         // A first run may end a phase without a change of state.
         let own = moved || slot.starting;
         let slots = &self.slots;
@@ -362,7 +428,9 @@ impl Scheduler {
         if own {
             self.go_on(index, now);
         }
-        for name in groups.iter().chain(moved.then_some(name)) {
+        let mut all = groups;
+        all.extend(moved.then(|| name.clone()));
+        for name in &all {
             let Some(mut pending) = self.pending.remove(name) else { continue };
             pending.iter().for_each(|index| self.go_on(*index, now));
             pending.retain(|index| self.slots[*index].pending().any(|other| other == name));
@@ -370,6 +438,7 @@ impl Scheduler {
                 self.pending.insert(name.clone(), pending);
             }
         }
+        all
     }
 
     /// Lets a check begin that waited for others, or ends its start-up phase.
@@ -391,7 +460,7 @@ impl Scheduler {
         } else if slot.starting && self.has_started(slot) {
             let slot = &mut self.slots[index];
             slot.starting = false;
-            slot.show();
+            slot.show(now);
             self.publish.mark(Urgency::Transition);
             if slot.running.is_none() && slot.due.is_some() {
                 slot.due = slot.next(now);
@@ -459,15 +528,24 @@ impl Scheduler {
         let slots = &self.slots;
         self.groups.apply(groups, &|name| find(slots, name), now.wall);
         self.pending.clear();
+        self.dependents.clear();
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            slot.shown = (slot.state.state, slot.state.counts());
+            slot.shown = slot.seen();
             for name in slot.pending() {
                 self.pending.entry(name.clone()).or_default().push(index);
+            }
+            for name in &slot.spec.depends_on {
+                self.dependents.entry(name.clone()).or_default().push(index);
             }
         }
         for index in 0..self.slots.len() {
             self.go_on(index, now);
+            let depends = !self.slots[index].spec.depends_on.is_empty();
+            if (depends || !self.slots[index].blocked.by.is_empty()) && self.reblock(index, now) {
+                self.changed(index, now);
+            }
         }
+        self.look_at_windows();
         self.setup = Arc::new(setup);
         self.publish.mark(Urgency::Transition);
     }
@@ -479,6 +557,7 @@ impl Scheduler {
             started: self.started,
             checks: self.slots.iter().map(|slot| Arc::clone(&slot.state)).collect(),
             groups: self.groups.states(),
+            windows: Arc::clone(&self.windows.states),
             setup: Arc::clone(&self.setup),
         });
         self.publish = Publish { last: Instant::now(), cost: started.elapsed(), dirty: None };
@@ -499,6 +578,12 @@ async fn until(instant: Option<tokio::time::Instant>) {
 }
 
 /// A kind keeps to its deadline by itself; one that does not is a defect, and is cut off.
+/// Within the run's own task: it takes its time where an answer is large.
+fn judged(mut run: Run, judgement: &Judgement) -> Run {
+    judgement.apply(&mut run);
+    run
+}
+
 async fn guarded(checker: &dyn Checker, context: &RunContext, timeout: Duration) -> Run {
     match tokio::time::timeout_at(context.deadline + GRACE, checker.run(context)).await {
         Ok(run) => run,

@@ -22,7 +22,12 @@ fn logins_virtual_hosts_and_queues_are_told() {
     let secured = format!("amqps://app:{ENCODED}@127.0.0.1:{tls}/shop");
     let config = [
         at("plain", &url("shop"), ""),
-        at("queue", &url("shop"), "queue = \"orders\""),
+        at(
+            "queue",
+            &url("shop"),
+            "queue = \"orders\"\nfail = [\"messages > 0\", \"consumers > 0\"]",
+        ),
+        at("unserved", &url("shop"), "queue = \"orders\"\nwarn = \"consumers < 1\""),
         at("no-queue", &url("shop"), "queue = \"absent\""),
         at("no-vhost", &url("absent"), ""),
         at("closed-vhost", &url("closed"), ""),
@@ -45,6 +50,7 @@ fn logins_virtual_hosts_and_queues_are_told() {
             "{phase}: {queue}"
         );
     }
+    assert_eq!(host.until_run("unserved")["state"], "warn");
     expect_failure(&host, "no-queue", "query", "NOT_FOUND - no queue 'absent' in vhost 'shop'");
     expect_failure(&host, "no-vhost", "query", "vhost absent not found");
     expect_failure(

@@ -88,7 +88,7 @@ fn held(name: &str, reason: FaultReason, message: &str) -> CheckState {
 
 /// Somebody works on its target.
 fn aside(mut state: CheckState) -> CheckState {
-    Arc::make_mut(&mut state.spec).maintenance = true;
+    state.aside = Some(wellcheck_core::snapshot::Aside::maintenance());
     state
 }
 
@@ -104,7 +104,7 @@ fn group(name: &str, needs: Needs, members: &[(&str, Status)]) -> GroupState {
         members: members.iter().map(member).collect(),
         needs,
         unknown: UnknownMember::Unhealthy,
-        thresholds: Thresholds { failure: 1, success: 1 },
+        thresholds: Thresholds { failure: 1, within: None, success: 1 },
         place: Place::file("wellcheck.toml"),
     };
     let mut count = Count::default();
@@ -139,6 +139,7 @@ fn grouped() -> Snapshot {
 fn snapshot(mut checks: Vec<CheckState>, setup: Setup) -> Snapshot {
     checks.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
     Snapshot {
+        windows: [].into(),
         at: at(1000),
         started: at(-5000),
         checks: checks.into_iter().map(Arc::new).collect(),

@@ -170,11 +170,11 @@ fn what_is_not_there_is_unknown_and_refuses_nothing() {
 fn a_sidecar_that_closes_a_circle_holds_back_itself_alone() {
     let good = target::http().status(200).start();
     let config =
-        [check("good", &good, "depends-on = \"queue\""), check("free", &good, "")].concat();
+        [check("good", &good, "start-after = \"queue\""), check("free", &good, "")].concat();
     let host = host()
         .config(&config)
         .guest("echo")
-        .file("plugins/queue.toml", "depends-on = \"good\"\n")
+        .file("plugins/queue.toml", "start-after = \"good\"\n")
         .start();
     host.until_state("free", "pass");
     assert_eq!(host.check("good")["reason"], "waiting");
@@ -188,7 +188,7 @@ fn a_group_in_maintenance_holds_up_nobody() {
     let config = [
         check("m", &good, "maintenance = true"),
         group("g", "members = \"m\""),
-        check("after", &good, "depends-on = \"g\""),
+        check("after", &good, "start-after = \"g\""),
     ]
     .concat();
     let host = host().config(&config).start();

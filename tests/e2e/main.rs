@@ -2,7 +2,7 @@
 //!
 //! Every test has its own folder, server and targets; nothing waits for a fixed time, and nothing
 //! leaves this machine. What talks to a server in life talks to that server here: nginx, Prometheus,
-//! PostgreSQL, MariaDB, Redis.
+//! PostgreSQL, MariaDB, Redis, OpenSSL, slapd, Dovecot, Exim, OpenSSH.
 
 #![expect(clippy::print_stderr, reason = "measured values and the logs of failed tests")]
 
@@ -11,6 +11,7 @@ mod support;
 mod amqp_check;
 mod cases;
 mod cli;
+mod conditions;
 mod configuration;
 mod dialects;
 mod dns_check;
@@ -21,9 +22,11 @@ mod formats;
 mod grants;
 mod groups;
 mod grpc;
+mod grpc_check;
 mod hostile;
 mod http_check;
 mod icmp_check;
+mod imap_check;
 mod import;
 mod main_job;
 mod mongodb_check;
@@ -33,16 +36,21 @@ mod nats_check;
 mod negotiation;
 mod nosana;
 mod ntp_check;
+mod operate;
 mod postgres_check;
 mod probe;
 mod redis_check;
 mod schedule;
 mod secrets;
 mod share;
+mod smtp_check;
+mod ssh_check;
 mod startup;
 mod systems;
 mod tcp_check;
 mod tidy;
+mod tls_check;
 mod tools;
 mod udp_check;
+mod verdict;
 mod websocket_check;

@@ -21,7 +21,7 @@ fn logins_and_messages_to_oneself_pass() {
     let url = format!("mqtt://app:{ENCODED}@127.0.0.1:{}", server.port);
     let tls = format!("mqtts://app:{ENCODED}@127.0.0.1:{}", server.tls_port);
     let config = [
-        at("plain", &url, ""),
+        at("plain", &url, "fail = \"code != 0\""),
         at("named", &url, "client-id = \"probe-1\""),
         at("round", &url, "topic = \"health/wellcheck\""),
         at("surely", &url, "topic = \"health/surely\"\nqos = 1"),

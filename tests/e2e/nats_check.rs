@@ -98,6 +98,12 @@ fn logins_round_trips_and_requests_pass() {
         at("jetstream", &url, "jetstream = true"),
         at("stream", &url, "stream = \"ORDERS\""),
         at("consumer", &url, "stream = \"ORDERS\"\nconsumer = \"billing\""),
+        at(
+            "facts",
+            &url,
+            "jetstream = true\nstream = \"ORDERS\"\nconsumer = \"billing\"\nrequest = \"ping.me\"\nfail = [             \"messages != 3\", \"bytes > 1MiB\", \"consumers != 1\", \"pending != 3\", \"ack-pending != 0\",              \"redelivered != 0\", \"streams != 1\", \"storage > 1MiB\", \"memory > 0B\", \"answer != 'pong'\"]",
+        ),
+        at("behind", &url, "stream = \"ORDERS\"\nconsumer = \"billing\"\nwarn = \"pending > 2\""),
         at("no-stream", &url, "stream = \"ABSENT\""),
         at("no-consumer", &url, "stream = \"ORDERS\"\nconsumer = \"absent\""),
     ]
@@ -123,6 +129,8 @@ fn logins_round_trips_and_requests_pass() {
     expect_pass(&host, "jetstream", "JetStream answered");
     expect_pass(&host, "stream", "the stream `ORDERS` has 3 messages");
     expect_pass(&host, "consumer", "3 of 3 messages of `ORDERS` wait for `billing`");
+    expect_pass(&host, "facts", "wait for `billing`");
+    assert_eq!(host.until_run("behind")["state"], "warn");
     expect_failure(&host, "no-stream", "query", "stream not found");
     expect_failure(&host, "no-consumer", "query", "consumer not found");
     expect_no_password(&host);

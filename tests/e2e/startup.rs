@@ -44,8 +44,8 @@ fn a_check_waits_until_what_it_depends_on_has_been_healthy_once() {
     let (first, second) = (down().start(), up().start());
     let config = [
         check("first", &first, "interval = \"50ms\""),
-        check("second", &second, "interval = \"50ms\"\ndepends-on = [\"first\"]"),
-        check("third", &second, "interval = \"50ms\"\ndepends-on = [\"second\", \"pair\"]"),
+        check("second", &second, "interval = \"50ms\"\nstart-after = [\"first\"]"),
+        check("third", &second, "interval = \"50ms\"\nstart-after = [\"second\", \"pair\"]"),
         "[[group]]\nname = \"pair\"\nmembers = [\"first\", \"second\"]\n".to_owned(),
     ]
     .concat();
@@ -162,8 +162,8 @@ fn a_check_rests_only_after_it_has_run() {
     let start = "startup-interval = \"50ms\"\nstartup-with = \"any\"\ninterval = \"50ms\"\ncontinuous = false";
     let config = [
         check("quick", &quick, start),
-        check("late", &late, &format!("{start}\ndepends-on = [\"gate\"]")),
-        check("gate", &quick, "interval = \"50ms\"\ndepends-on = [\"quick\"]"),
+        check("late", &late, &format!("{start}\nstart-after = [\"gate\"]")),
+        check("gate", &quick, "interval = \"50ms\"\nstart-after = [\"quick\"]"),
         "[[group]]\nname = \"any\"\nmembers = [\"quick\", \"late\"]\nhealthy = \"any\"\n"
             .to_owned(),
     ]
@@ -185,12 +185,12 @@ fn a_reload_changes_what_a_check_waits_for() {
         ]
         .concat()
     };
-    let host = host().config(&config("depends-on = [\"first\"]")).start();
+    let host = host().config(&config("start-after = [\"first\"]")).start();
     host.until("second", "held", |check| check["reason"] == "waiting");
     host.configure(&config(""));
     host.until_state("second", "pass");
     // One that has run does not wait any more.
-    host.configure(&config("depends-on = [\"first\"]"));
+    host.configure(&config("start-after = [\"first\"]"));
     let before = second.count();
     until_count(&second, before + 5);
     assert_eq!(host.check("second")["state"], "pass");
@@ -200,7 +200,7 @@ fn a_reload_changes_what_a_check_waits_for() {
 fn what_is_waited_for_may_be_taken_away() {
     let (first, second) = (down().start(), up().start());
     let gated =
-        check("second", &second, "interval = \"50ms\"\ndepends-on = [\"first\", \"other\"]");
+        check("second", &second, "interval = \"50ms\"\nstart-after = [\"first\", \"other\"]");
     let config = [
         check("first", &first, "interval = \"50ms\""),
         check("other", &first, "interval = \"50ms\""),
@@ -237,7 +237,7 @@ fn another_startup_interval_takes_effect_while_the_check_starts() {
 #[test]
 fn a_group_without_members_holds_up_nobody() {
     let target = up().start();
-    let config = check("a", &target, "interval = \"50ms\"\ndepends-on = [\"bare\"]")
+    let config = check("a", &target, "interval = \"50ms\"\nstart-after = [\"bare\"]")
         + "[[group]]\nname = \"bare\"\n";
     let host = host().config(&config).start();
     host.until_state("a", "pass");

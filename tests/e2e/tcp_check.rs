@@ -87,3 +87,124 @@ fn tls_is_spoken_and_judged_as_everywhere() {
     expect_pass(&host, "anyone", "connected");
     assert_eq!(host.check("trusted")["outcome"]["details"]["tls-version"], "1.3");
 }
+
+/// The same, with time for a real server.
+fn patient(check: &str) -> String {
+    check.replace("\"700ms\"", "\"5s\"").replace("interval = \"1s\"", "interval = \"10s\"")
+}
+
+fn scripted(name: &str, target: SocketAddr, steps: &str, keys: &str) -> String {
+    patient(&check(name, target, &format!("script = [{steps}]\n{keys}")))
+}
+
+#[test]
+fn a_script_is_gone_through_step_by_step() {
+    let mail = crate::support::mail::exim();
+    let address = SocketAddr::from(([127, 0, 0, 1], mail.port));
+    let begin = "{ expect = '^220 (?<host>\\S+) ESMTP (\\w+)', reject = '^[45]' }, \
+                 { send = \"EHLO {{host}}\\r\\n\" }, { expect = '^250-STARTTLS$', reject = '^5' }";
+    let config = [
+        scripted("whole", address, begin, ""),
+        scripted(
+            "secured",
+            address,
+            &format!(
+                "{begin}, {{ send = \"STARTTLS\\r\\n\" }}, {{ expect = '^220' }}, {{ starttls = true }}, \
+                 {{ send = \"EHLO again\\r\\n\" }}, {{ expect = '^250-AUTH PLAIN' }}"
+            ),
+            "tls-ca = \"ca.pem\"",
+        ),
+        scripted(
+            "sent-back",
+            address,
+            &format!(
+                "{begin}, {{ send = \"VRFY {{{{2}}}}-{{{{none}}}}\\r\\n\" }}, {{ expect = '^550' }}"
+            ),
+            "",
+        )
+        .replace("{{none}}", "{{0}}"),
+        scripted(
+            "rejected",
+            address,
+            &format!(
+                "{begin}, {{ send = \"NONSENSE\\r\\n\" }}, {{ expect = '^250 fine', reject = '^[45]' }}"
+            ),
+            "",
+        ),
+        scripted("never", address, "{ expect = '^999' }", "").replace("\"5s\"", "\"700ms\""),
+        scripted(
+            "untrusted",
+            address,
+            &format!(
+                "{begin}, {{ send = \"STARTTLS\\r\\n\" }}, {{ expect = '^220' }}, {{ starttls = true }}"
+            ),
+            "",
+        ),
+    ];
+    let host = host().file("ca.pem", &mail.ca).config(&config.concat()).start();
+    expect_pass(&host, "whole", "answered `250-STARTTLS`");
+    let secured = expect_pass(&host, "secured", "answered `250-AUTH PLAIN`");
+    assert_eq!(secured["outcome"]["details"]["tls-version"], "1.3", "{secured}");
+    expect_failure(&host, "sent-back", "unexpected-body", "step 5: ");
+    expect_failure(
+        &host,
+        "rejected",
+        "unexpected-body",
+        "which is rejected (expected `^250 fine`)",
+    );
+    expect_failure(
+        &host,
+        "never",
+        "unexpected-body",
+        "step 1: time was up, and no line matches `^999`; the last one was `220 mail.test",
+    );
+    expect_failure(&host, "untrusted", "tls-untrusted", "");
+}
+
+#[test]
+fn a_script_ends_whatever_the_other_side_does() {
+    let (silent, rude) = (silent(), hangs_up());
+    let lines = floods(b"", b"250-again\r\n");
+    let endless = floods(b"", b"x");
+    let partial = listener(|stream| stream.write_all(b"220 hello\r\nno end of line"));
+    let config = [
+        scripted("silent", silent.address, "{ expect = '^220' }", "")
+            .replace("\"5s\"", "\"700ms\""),
+        scripted("rude", rude.address, "{ expect = '^220' }", ""),
+        scripted("lines", lines.address, "{ expect = '^220' }", ""),
+        scripted("endless", endless.address, "{ expect = '^220' }", ""),
+        scripted("rest", partial.address, "{ expect = '^no end of line$' }", ""),
+    ];
+    let host = host().config(&config.concat()).start();
+    expect_failure(
+        &host,
+        "silent",
+        "timeout",
+        "timed out after 700ms while waiting for an answer of",
+    );
+    expect_failure(
+        &host,
+        "rude",
+        "unexpected-body",
+        "step 1: the connection was closed before a line came",
+    );
+    expect_failure(
+        &host,
+        "lines",
+        "unexpected-body",
+        "step 1: 1000 lines came, and no line matches `^220`; the last one was `250-again`",
+    );
+    expect_failure(&host, "endless", "too-large", "sent more than 1 MiB");
+    expect_pass(&host, "rest", "answered `no end of line`");
+}
+
+#[test]
+fn tls_begins_as_servers_want_it() {
+    let mail = crate::support::mail::exim();
+    let address = SocketAddr::from(([127, 0, 0, 1], mail.port));
+    let keys = "starttls = \"smtp\"\ntls-ca = \"ca.pem\"\nsend = \"EHLO x\\r\\n\"\nexpect = \"AUTH PLAIN\"";
+    let config = patient(&check("mail", address, keys));
+    let host = host().file("ca.pem", &mail.ca).config(&config).start();
+    let found = expect_pass(&host, "mail", "answered `250-mail.test Hello x");
+    assert_eq!(found["outcome"]["details"]["tls-version"], "1.3", "{found}");
+}

@@ -104,3 +104,74 @@ fn servers_that_do_not_upgrade_fail_with_a_reason() {
     expect_failure(&host, "lies", "protocol", "does not keep to the protocol");
     assert!(plain.requests()[0].contains("GET / HTTP/1.1"), "{:?}", plain.requests());
 }
+
+/// A server that takes a subprotocol, greets with a token, and wants it back.
+fn strict() -> Listener {
+    #[expect(clippy::result_large_err, reason = "tungstenite's own signature")]
+    fn choose(
+        _request: &tokio_tungstenite::tungstenite::handshake::server::Request,
+        mut response: tokio_tungstenite::tungstenite::handshake::server::Response,
+    ) -> Result<
+        tokio_tungstenite::tungstenite::handshake::server::Response,
+        tokio_tungstenite::tungstenite::handshake::server::ErrorResponse,
+    > {
+        let value = "chat".parse().expect("a header");
+        response.headers_mut().insert("sec-websocket-protocol", value);
+        Ok(response)
+    }
+    listener(|stream| {
+        if let Ok(mut socket) = tokio_tungstenite::tungstenite::accept_hdr(stream, choose) {
+            let _ = socket.send(Message::text("{\"token\": \"t7\"}"));
+            while let Ok(message) = socket.read() {
+                let answer = match message.to_text() {
+                    Ok("use t7") => "welcome",
+                    _ => "error: who are you",
+                };
+                if message.is_text() && socket.send(Message::text(answer)).is_err() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn subprotocols_and_scripts_are_spoken() {
+    let strict = strict();
+    let other = server(|_| {});
+    let url = format!("ws://{}/feed", strict.address);
+    let token = "{ expect = '\"token\": \"(?<token>\\w+)\"' }";
+    let chat = "subprotocols = [\"soap\", \"chat\"]\n";
+    let on = |name: &str, steps: &str| check(name, &url, &format!("{chat}script = [{steps}]"));
+    let config = [
+        on(
+            "whole",
+            &format!("{token}, {{ send = 'use {{{{token}}}}' }}, {{ expect = '^welcome$' }}"),
+        ),
+        on(
+            "rejected",
+            &format!(
+                "{token}, {{ send = 'use t8' }}, {{ expect = '^welcome$', reject = '^error' }}"
+            ),
+        ),
+        on("never", "{ expect = '^bye$' }"),
+        check("none-taken", &format!("ws://{}/", other.address), "subprotocols = \"chat\""),
+    ];
+    let host = host().config(&config.concat()).start();
+    let whole = expect_pass(&host, "whole", "answered `welcome`");
+    assert_eq!(whole["outcome"]["details"]["subprotocol"], "chat", "{whole}");
+    expect_failure(
+        &host,
+        "rejected",
+        "unexpected-body",
+        "step 3: `error: who are you` matches `^error`",
+    );
+    expect_failure(
+        &host,
+        "never",
+        "unexpected-body",
+        "step 1: time was up, and no message matches `^bye$`",
+    );
+    expect_failure(&host, "none-taken", "protocol", "does not keep to the protocol: ");
+}

@@ -210,9 +210,10 @@ pub(crate) fn explain(failure: &Failure) -> Outcome {
         FailureKind::TlsNotYetValid => fail(FailReason::TlsNotYetValid),
         FailureKind::TlsWrongName => fail(FailReason::TlsWrongName),
         FailureKind::TlsUntrusted => fail(FailReason::TlsUntrusted),
-        FailureKind::TlsClientCertificate | FailureKind::TlsProtocol | FailureKind::TlsOther => {
-            fail(FailReason::Tls)
-        }
+        FailureKind::TlsIncomplete => fail(FailReason::TlsIncomplete),
+        FailureKind::TlsVersion => fail(FailReason::TlsVersion),
+        FailureKind::TlsClientCertificate => fail(FailReason::TlsClientCertificate),
+        FailureKind::TlsProtocol | FailureKind::TlsOther => fail(FailReason::Tls),
         FailureKind::Protocol => fail(FailReason::Protocol),
         FailureKind::Closed => fail(FailReason::Closed),
         FailureKind::TooLarge => fail(FailReason::TooLarge),

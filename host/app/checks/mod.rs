@@ -13,8 +13,12 @@ mod amqp;
 mod database;
 mod datagram;
 mod dns;
+#[cfg(test)]
+mod facts;
+mod grpc;
 pub(crate) mod http;
 mod icmp;
+mod imap;
 mod mongodb;
 mod mqtt;
 mod mysql;
@@ -25,11 +29,16 @@ pub(crate) mod plugin;
 mod postgres;
 pub(crate) mod probed;
 mod redis;
+mod script;
+mod smtp;
 mod socket;
+mod ssh;
+mod starttls;
 mod tcp;
 mod tls;
 mod udp;
 mod websocket;
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,11 +47,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use wellcheck_core::config::Problems;
-use wellcheck_core::config::keys::Key;
+use wellcheck_core::config::keys::{self, Key};
 use wellcheck_core::config::problem::known;
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::{Entry, Node, Table, Text, Value};
+use wellcheck_core::config::{Problems, Runs};
 use wellcheck_core::fact::{Asked, FactKey};
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::Run;
@@ -55,6 +64,8 @@ use self::probed::Probed;
 pub(crate) const KINDS: &[&dyn Kind] = &[
     &http::Http,
     &tcp::Tcp,
+    &tls::Handshake,
+    &grpc::Grpc,
     &websocket::Websocket,
     &postgres::Postgres,
     &mysql::Mysql,
@@ -64,6 +75,9 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
     &icmp::Icmp,
     &ntp::Ntp,
     &udp::Udp,
+    &smtp::Smtp,
+    &imap::Imap,
+    &ssh::Ssh,
     &nats::Nats,
     &mqtt::Mqtt,
     &amqp::Amqp,
@@ -176,11 +190,12 @@ pub(crate) fn parse(
     what: &str,
     kind: &Text,
     settings: Table,
+    asked: &Asked,
     tools: &Tools,
     problems: &mut Problems,
 ) -> Option<Arc<dyn Checker>> {
     let found = find(what, kind, problems)?;
-    let mut reader = Reader::new(what, settings, found.keys());
+    let mut reader = Reader::new(what, settings, found.keys()).asking(asked.clone());
     let checker = found.parse(&mut reader, tools, problems);
     reader.finish(COMMON, problems);
     checker
@@ -197,6 +212,18 @@ fn find(what: &str, kind: &Text, problems: &mut Problems) -> Option<&'static dyn
     found.copied()
 }
 
+/// What is wrong with the limits of `[runs]`: kinds that are not there.
+pub(crate) fn limit_problems(runs: &Runs, problems: &mut Problems) {
+    for (kind, (_, place)) in &runs.kinds {
+        let names = || KINDS.iter().map(|k| k.name()).chain(["plugin", "exec"]);
+        if !names().any(|name| name == kind) {
+            let list = known("kinds", kind, names());
+            let shown = kind.escape_debug();
+            problems.error(place, format!("`kinds` of `[runs]`: unknown kind `{shown}` {list}"));
+        }
+    }
+}
+
 /// Likewise for a module, whose target is given apart; without one, something stands in for it, so
 /// that everything else is read.
 pub(crate) fn parse_module(
@@ -204,6 +231,7 @@ pub(crate) fn parse_module(
     kind: &Text,
     mut settings: Table,
     target: Option<Text>,
+    asked: &Asked,
     tools: &Tools,
     problems: &mut Problems,
 ) -> Option<Arc<dyn Checker>> {
@@ -221,9 +249,9 @@ pub(crate) fn parse_module(
     });
     let node = Node { value: Value::String(target), place: place.clone() };
     settings.entries.insert(key.to_owned(), Entry { key: place, node });
-    let mut reader = Reader::new(what, settings, found.keys());
+    let mut reader = Reader::new(what, settings, found.keys()).asking(asked.clone());
     let checker = found.parse(&mut reader, tools, problems);
-    reader.finish(&[wellcheck_core::config::keys::MODULE], problems);
+    reader.finish(&[keys::MODULE, keys::JUDGEMENT], problems);
     checker
 }
 
@@ -236,6 +264,11 @@ fn stand_in(kind: &dyn Kind) -> &'static str {
     kind.example().lines().find_map(line).unwrap_or_default()
 }
 
+/// What the runs of a kind find out; nothing, for one that is unknown.
+pub(crate) fn facts(kind: &str) -> &'static [&'static [FactKey]] {
+    KINDS.iter().find(|k| k.name() == kind).map_or(&[], |kind| kind.facts())
+}
+
 /// Whether a kind has a key of this name.
 pub(crate) fn has_key(kind: &Text, key: &str) -> bool {
     let found = KINDS.iter().find(|k| k.name() == kind.value);
@@ -243,8 +276,7 @@ pub(crate) fn has_key(kind: &Text, key: &str) -> bool {
 }
 
 /// For suggestions: a mistyped key may be one of the common ones.
-const COMMON: &[&[Key]] =
-    &[wellcheck_core::config::keys::CHECK, wellcheck_core::config::keys::TIMING];
+const COMMON: &[&[Key]] = &[keys::CHECK, keys::TIMING, keys::JUDGEMENT];
 
 #[cfg(test)]
 mod tests {

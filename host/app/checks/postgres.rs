@@ -29,7 +29,7 @@ use super::database::settings::{Dialect, Security, TLS_KEYS, Words, read_securit
 use super::database::{
     Bounded, DatabaseCheck, First, Link, Protocol, QUERY_KEYS, Question, Server, Trouble, said,
 };
-use super::{Checker, Kind, Tools};
+use super::{Checker, Kind, Tools, starttls};
 
 const KEYS: &[Key] = &[key(
     "url",
@@ -56,9 +56,6 @@ const WORDS: Words = Words {
 
 /// How long the server may take to hear that we leave.
 const GOODBYE: Duration = Duration::from_millis(50);
-
-/// `SSLRequest`: its length, and a version that none has.
-const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 
 /// See the module.
 #[derive(Debug)]
@@ -149,7 +146,7 @@ async fn secure(
     let asked = async {
         // Read without a buffer, so that nothing that follows in the clear is taken for TLS.
         let answer = async {
-            tcp.write_all(&SSL_REQUEST).await?;
+            tcp.write_all(&starttls::POSTGRES).await?;
             tcp.read_u8().await
         };
         answer.await.map_err(|error| Trouble::io(&error, name))

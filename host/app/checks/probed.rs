@@ -13,7 +13,7 @@ use wellcheck_core::redact::Redactor;
 use wellcheck_core::snapshot::Facts;
 use wellcheck_net::{Certificate, Trace};
 
-use crate::server::sha256;
+use super::tls::fingerprint;
 
 /// See the module.
 #[derive(Debug)]
@@ -189,8 +189,7 @@ pub(crate) fn tls(
         let dns: Vec<&str> = (certificate.names.iter().map(String::as_str))
             .filter(|name| name.parse::<IpAddr>().is_err())
             .collect();
-        let fingerprint: String =
-            sha256(certificate.der()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let fingerprint = fingerprint(certificate);
         families.push(Family::gauge(
             "probe_ssl_earliest_cert_expiry",
             "When the first of the certificates expires that the server sent, as Unix time.",

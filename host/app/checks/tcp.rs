@@ -8,26 +8,43 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
+use wellcheck_core::fact::FactKey;
 use wellcheck_core::outcome::{Answer, FailReason, Report};
-use wellcheck_core::snapshot::Facts;
-use wellcheck_net::{Failure, FailureKind, Phase, Stream, Trace};
+use wellcheck_net::{Failure, FailureKind, Stream};
 
 use super::http::contains;
-use super::socket::{FAMILY_KEY, Goal, Protocol, SocketCheck, family, shown};
-use super::{Checker, Kind, Tools, tls};
+use super::script::{self, Partner, Script};
+use super::socket::{
+    self, FAMILY_KEY, Goal, Protocol, Security, Session, SocketCheck, TARGET_KEY, family, shown,
+    target,
+};
+use super::starttls::{self, DIALECTS};
+use super::tls::{self, Days};
+use super::wire::{Trouble, Wire};
+use super::{Checker, Kind, Tools};
 
 /// Most bytes that are read in search of what is expected.
 const MAX_READ: usize = 64 * 1024;
 
+/// Longest line that a script looks at in one piece, in bytes.
+const MAX_LINE: u64 = 16 * 1024;
+
 const KEYS: &[Key] = &[
-    key("target", "", "target = \"db.internal:5432\"", "Where to: host and port."),
-    key("tls", "false", "tls = true", "Whether to speak TLS."),
+    TARGET_KEY,
+    key("tls", "false", "tls = true", "Whether to speak TLS from the first byte."),
+    starttls::KEY,
     key("send", "nothing", "send = \"PING\\r\\n\"", "What to say once connected."),
     key(
         "expect",
         "nothing",
         "expect = \"PONG\"",
         "A text that must be in the first 64 KiB that the target says, or the check fails with `unexpected-body`.",
+    ),
+    key(
+        "script",
+        "none",
+        "script = [{ expect = '^220 (?<host>\\S+)', reject = '^[45]' }, { send = \"EHLO {{host}}\\r\\n\" }, { expect = '^250[ -]STARTTLS' }]",
+        "Instead of `send` and `expect`: steps with `expect` (a regular expression that a line must match; others are passed over, at most 1000 lines and 1 MiB), `reject` (one that no line may match before), `send` (`{{1}}` and `{{name}}` stand for what a pattern before captured) or `starttls = true`; at most 100. A script that does not come to its end fails with `unexpected-body`.",
     ),
     FAMILY_KEY,
 ];
@@ -50,7 +67,11 @@ impl Kind for Tcp {
     }
 
     fn keys(&self) -> &'static [&'static [Key]] {
-        &[KEYS, tls::KEYS]
+        &[KEYS, tls::KEYS, tls::DAYS_KEYS]
+    }
+
+    fn facts(&self) -> &'static [&'static [FactKey]] {
+        &[socket::FACTS, script::FACTS, tls::FACTS]
     }
 
     fn example(&self) -> &'static str {
@@ -58,7 +79,11 @@ impl Kind for Tcp {
 name = "mail"
 kind = "tcp"
 target = "mail.example.com:25"
-expect = "220 "
+script = [
+  { expect = '^220 (?<host>\S+)', reject = '^[45]' },
+  { send = "EHLO {{host}}\r\n" },
+  { expect = '^250[ -]STARTTLS', reject = '^5' },
+]
 "#
     }
 
@@ -68,74 +93,89 @@ expect = "220 "
         tools: &Tools,
         problems: &mut Problems,
     ) -> Option<Arc<dyn Checker>> {
-        if !reader.has("target") {
-            reader.missing("target", problems);
+        let target = target(reader, problems);
+        let simple = reader.has("send") || reader.has("expect");
+        let script_place = reader.place_of("script");
+        let had_script = reader.has("script");
+        let script = Script::read(reader, problems);
+        if had_script && simple {
+            let message = format!(
+                "{} has `script` beside `send` or `expect` (expected one or the other)",
+                reader.what()
+            );
+            problems.error(&script_place, message);
         }
-        let target = reader.parsed("target", problems, |text| {
-            host_and_port(&text.value).ok_or_else(|| {
-                let shown = text.shown().escape_debug();
-                format!("`{shown}` is no host and port (expected for example `db.internal:5432` or `[::1]:22`)")
-            })
-        });
-        let wants_tls = reader.boolean("tls", problems).unwrap_or(false);
-        let settings = tls::read(reader, tools, problems);
+        let later = script.as_ref().is_some_and(Script::secures);
+        let security = security(reader, later, tools, problems);
+        let days = Days::read(reader, problems);
         let send = reader.text("send", problems).map(|text| text.value.into_bytes());
         let expect = reader.text("expect", problems).map(|text| text.value);
         let family = family(reader, problems);
         let (host, port) = target?;
-        let settings = settings?;
-        let goal = Goal { host, port, family, tls: wants_tls.then_some(settings) };
-        Some(Arc::new(SocketCheck {
-            client: tools.client.clone(),
-            facts: Facts { target: Some(goal.name()), port, plugin: None },
-            goal,
-            protocol: Talk { send: send.unwrap_or_default(), expect },
-        }))
+        let goal = Goal::new(host, port, family, security?).with_days(days);
+        let send = send.unwrap_or_default();
+        Some(Arc::new(SocketCheck::new(&tools.client, goal, Talk { send, expect, script })))
     }
 }
 
-/// Reads `name:port`, `address:port` or `[address]:port`.
-fn host_and_port(text: &str) -> Option<(String, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let port = port.parse().ok().filter(|port| *port > 0)?;
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
-    let name = !host.is_empty() && host.len() <= 253 && host.bytes().all(fits);
-    let inner = host.trim_matches(['[', ']']);
-    let address = bracketed && inner.parse::<std::net::Ipv6Addr>().is_ok();
-    (name || address).then(|| (host.to_owned(), port))
+/// Reads `tls` and `starttls`; `later` if a script begins with TLS.
+fn security(
+    reader: &mut Reader,
+    later: bool,
+    tools: &Tools,
+    problems: &mut Problems,
+) -> Option<Security> {
+    let direct = reader.boolean("tls", problems).unwrap_or(false);
+    let place = reader.place_of("starttls");
+    let dialect = reader.word("starttls", DIALECTS, problems);
+    let settings = tls::read(reader, tools, problems)?;
+    let ways = usize::from(direct) + usize::from(dialect.is_some()) + usize::from(later);
+    if ways > 1 {
+        let message = format!(
+            "{} begins with TLS in more than one way (expected one of `tls = true`, `starttls`, a step of `script`)",
+            reader.what()
+        );
+        problems.error(&place, message);
+    }
+    Some(match dialect {
+        Some(dialect) => Security::After(dialect, settings),
+        None if direct => Security::Direct(settings),
+        None if later => Security::Later(settings),
+        None => Security::Plain,
+    })
 }
 
 struct Talk {
     send: Vec<u8>,
     expect: Option<String>,
+    script: Option<Script>,
 }
 
 impl Protocol for Talk {
-    const ALPN: &'static [&'static [u8]] = &[];
-
-    fn talk<'a>(
-        &'a self,
-        stream: Stream,
-        goal: &'a Goal,
-        trace: &'a mut Trace,
-    ) -> BoxFuture<'a, Result<Report, Failure>> {
-        self.hear(stream, goal.name(), trace).boxed()
+    fn talk<'a>(&'a self, session: &'a mut Session<'_>) -> BoxFuture<'a, Result<Report, Trouble>> {
+        async move {
+            let stream = session.open(&[]).await?;
+            let Some(script) = &self.script else { return self.hear(stream, session).await };
+            let name = session.goal().name.as_str();
+            let mut lines = Lines { wire: Some(Wire::new(stream, name)), name };
+            let answer = script.run(session, &mut lines).await?;
+            let message = match answer {
+                Some(answer) => format!("answered `{}`", shown(answer.as_bytes())),
+                None => "connected".to_owned(),
+            };
+            Ok(Report::new(Answer::Pass, message))
+        }
+        .boxed()
     }
 }
 
 impl Talk {
-    async fn hear(
-        &self,
-        mut stream: Stream,
-        name: String,
-        trace: &mut Trace,
-    ) -> Result<Report, Failure> {
+    async fn hear(&self, mut stream: Stream, session: &mut Session<'_>) -> Result<Report, Trouble> {
+        let name = session.goal().name.as_str();
         let mut heard = Vec::new();
         let mut found = self.expect.is_none();
-        let doing = || format!("waiting for an answer from `{name}`");
         let talk = async {
-            let broke = |error| Failure::from_io(&error, &name);
+            let broke = |error| Trouble::io(&error, name);
             if !self.send.is_empty() {
                 stream.write_all(&self.send).await.map_err(broke)?;
                 stream.flush().await.map_err(broke)?;
@@ -151,31 +191,36 @@ impl Talk {
             }
             Ok(())
         };
-        let talked = trace.stage(Phase::Wait, doing, talk).await;
+        let talked = session.wait("waiting for an answer from", talk).await;
+        if !heard.is_empty() && session.asks("answer") {
+            session.put("answer", String::from_utf8_lossy(&heard).into_owned());
+        }
         if let Some(expect) = &self.expect
             && !found
         {
-            let ended = match &talked {
+            let ended = match talked {
                 Ok(()) if heard.len() >= MAX_READ => "the first 64 KiB".to_owned(),
                 Ok(()) => "all that came before the connection was closed".to_owned(),
-                Err(failure) if failure.kind == FailureKind::Timeout && !heard.is_empty() => {
+                Err(Trouble::Failure(failure))
+                    if failure.kind == FailureKind::Timeout && !heard.is_empty() =>
+                {
                     "all that came in time".to_owned()
                 }
-                Err(failure) => return Err(failure.clone()),
+                Err(trouble) => return Err(trouble),
             };
             if heard.is_empty() {
                 let message = format!(
                     "`{name}` closed the connection without a word (expected `{}`)",
                     shown(expect.as_bytes())
                 );
-                return Err(Failure::new(FailureKind::Closed, message));
+                return Err(Failure::new(FailureKind::Closed, message).into());
             }
             let message = format!(
                 "{ended} does not contain `{}`: `{}`",
                 shown(expect.as_bytes()),
                 shown(&heard)
             );
-            return Ok(Report::fail(FailReason::UnexpectedBody, message));
+            return Err(Trouble::Answer(FailReason::UnexpectedBody, message));
         }
         talked?;
         let message = match self.expect {
@@ -186,18 +231,48 @@ impl Talk {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// The other side of a script, line by line.
+struct Lines<'a> {
+    /// `None` only while TLS begins.
+    wire: Option<Wire<'a>>,
+    name: &'a str,
+}
 
-    #[test]
-    fn targets_are_a_host_and_a_port() {
-        let read = |text| host_and_port(text).map(|(host, port)| format!("{host} {port}"));
-        assert_eq!(read("db.internal:5432").as_deref(), Some("db.internal 5432"));
-        assert_eq!(read("[::1]:22").as_deref(), Some("[::1] 22"));
-        for bad in ["", "db", "db:", ":1", "db:0", "db:65536", "::1:22", "[db]:1", "a b:1", "a/b:1"]
-        {
-            assert_eq!(read(bad), None, "{bad}");
+impl Lines<'_> {
+    fn closed(&self) -> Trouble {
+        Trouble::io(&std::io::ErrorKind::NotConnected.into(), self.name)
+    }
+}
+
+impl Partner for Lines<'_> {
+    const UNIT: &'static str = "line";
+
+    fn say<'a>(&'a mut self, text: &'a str) -> BoxFuture<'a, Result<(), Trouble>> {
+        async move {
+            let closed = self.closed();
+            self.wire.as_mut().ok_or(closed)?.write(text.as_bytes()).await
         }
+        .boxed()
+    }
+
+    fn hear(&mut self) -> BoxFuture<'_, Result<Option<Vec<u8>>, Trouble>> {
+        async move {
+            let closed = self.closed();
+            self.wire.as_mut().ok_or(closed)?.piece(MAX_LINE).await
+        }
+        .boxed()
+    }
+
+    fn secure<'a>(
+        &'a mut self,
+        session: &'a mut Session<'_>,
+    ) -> BoxFuture<'a, Result<(), Trouble>> {
+        async move {
+            let tcp = self.wire.take().ok_or_else(|| self.closed())?.into_plain()?;
+            let stream = session.secure(tcp, &[]).await?;
+            self.wire = Some(Wire::new(stream, self.name));
+            Ok(())
+        }
+        .boxed()
     }
 }

@@ -1,11 +1,176 @@
-//! TLS as every kind has it: the same keys with the same meaning.
+//! TLS as every kind has it: the same keys with the same meaning, and the same facts.
+
+mod kind;
+
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
-use wellcheck_net::{Tls, TlsOptions, Trust};
+use wellcheck_core::fact::{Asked, FactKey, Found, Shape, fact};
+use wellcheck_core::outcome::{Answer, FailReason, Report};
+use wellcheck_core::time::WallTime;
+use wellcheck_net::{Certificate, Tls, TlsOptions, Trace, Trust};
 
 use super::Tools;
+use crate::server::sha256;
+pub(crate) use kind::Handshake;
+
+/// What is known of a connection with TLS, also where its certificate was refused.
+pub(super) const FACTS: &[FactKey] = &[
+    fact("tls", Shape::Duration, "How long the handshake of TLS took."),
+    fact("tls.version", Shape::Text, "The version of TLS that was agreed on: `1.2` or `1.3`."),
+    fact(
+        "tls.cipher",
+        Shape::Text,
+        "The cipher suite that was agreed on, by its registered name: `TLS_AES_128_GCM_SHA256`.",
+    ),
+    fact(
+        "certificate.days-left",
+        Shape::Number,
+        "Days until the first certificate expires of those that the server sent; negative once it has.",
+    ),
+    fact("certificate.subject", Shape::Text, "The subject of the server's certificate."),
+    fact("certificate.issuer", Shape::Text, "Its issuer."),
+    fact(
+        "certificate.names",
+        Shape::Texts,
+        "The DNS names and addresses that it is for; at most 100.",
+    ),
+    fact("certificate.serial", Shape::Text, "Its serial number, in hexadecimal."),
+    fact(
+        "certificate.fingerprint",
+        Shape::Text,
+        "The SHA-256 of the certificate, in hexadecimal without colons.",
+    ),
+    fact("certificate.not-before", Shape::Text, "When it becomes valid, as RFC 3339 in UTC."),
+    fact("certificate.not-after", Shape::Text, "When it expires, likewise."),
+    fact("certificate.self-signed", Shape::Boolean, "Whether it claims to have issued itself."),
+    fact("chain.length", Shape::Integer, "How many certificates the server sent."),
+    fact(
+        "chain.complete",
+        Shape::Boolean,
+        "Whether each certificate's issuer was sent, up to one that issued itself or, where certificates are verified, one that a trusted root issued.",
+    ),
+];
+
+/// The keys that [`Days::read`] reads.
+pub(super) const DAYS_KEYS: &[Key] = &[
+    key(
+        "certificate-days",
+        "none",
+        "certificate-days = 14",
+        "Warn when a certificate of the chain that the server sends expires in fewer days.",
+    ),
+    key(
+        "certificate-days-fail",
+        "none",
+        "certificate-days-fail = 3",
+        "Likewise, and fail with `unexpected-value`. One that has expired fails in any case, unless nothing is verified.",
+    ),
+];
+
+/// How many days a certificate must have left.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Days {
+    /// With fewer it is a warning.
+    pub(super) warn: Option<u32>,
+    /// With fewer it is a failure.
+    pub(super) fail: Option<u32>,
+}
+
+impl Days {
+    /// Reads the keys.
+    pub(super) fn read(reader: &mut Reader, problems: &mut Problems) -> Self {
+        let mut days = |key| {
+            let days = reader.integer(key, 1..=3650, problems)?;
+            u32::try_from(days).ok()
+        };
+        let (warn, fail) = (days("certificate-days"), days("certificate-days-fail"));
+        if let (Some(warn), Some(fail)) = (warn, fail)
+            && warn <= fail
+        {
+            let place = reader.place_of("certificate-days-fail");
+            let message = format!(
+                "`certificate-days-fail` of {} is {fail} (expected fewer than `certificate-days`, which is {warn})",
+                reader.what()
+            );
+            problems.error(&place, message);
+        }
+        Self { warn, fail }
+    }
+
+    /// Makes a report worse if its certificate expires too soon.
+    pub(super) fn judge(&self, certificate: Option<&Certificate>, report: &mut Report) {
+        let Some(days) = certificate.map(days_left) else { return };
+        let below = |bound: Option<u32>| bound.filter(|bound| days < f64::from(*bound));
+        let message = |wanted: u32| {
+            let had = match days {
+                days if days < 0.0 => format!("expired {:.1} days ago", -days),
+                days => format!("has {days:.1} days left"),
+            };
+            format!("the certificate {had} (expected at least {wanted})")
+        };
+        match (report.status, below(self.warn), below(self.fail)) {
+            (Answer::Pass | Answer::Warn, _, Some(wanted)) => {
+                report.status = Answer::Fail;
+                report.reason = Some(FailReason::UnexpectedValue);
+                report.message = message(wanted);
+            }
+            (Answer::Pass, Some(wanted), None) => {
+                report.status = Answer::Warn;
+                report.message = format!("{}; {}", report.message, message(wanted));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Days until the first certificate of the chain expires, by now.
+pub(super) fn days_left(certificate: &Certificate) -> f64 {
+    #[expect(clippy::disallowed_methods, reason = "certificates are dated by the wall clock")]
+    let now = SystemTime::now();
+    certificate.chain_days_left(now)
+}
+
+/// The SHA-256 of a certificate, in hexadecimal.
+pub(super) fn fingerprint(certificate: &Certificate) -> String {
+    sha256(certificate.der()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A moment in a certificate, as RFC 3339.
+fn moment(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)).to_string()
+}
+
+/// Adds the facts of TLS that are asked for.
+pub(super) fn known(trace: &Trace, asked: &Asked, found: &mut Found) {
+    if let Some(version) = trace.tls_version {
+        found.put("tls.version", version);
+    }
+    if let Some(cipher) = trace.tls_cipher {
+        found.put("tls.cipher", cipher);
+    }
+    let Some(certificate) = &trace.certificate else { return };
+    found.put("certificate.days-left", days_left(certificate));
+    found.put("certificate.subject", certificate.subject.clone());
+    found.put("certificate.issuer", certificate.issuer.clone());
+    found.put("certificate.not-before", moment(certificate.not_before));
+    found.put("certificate.not-after", moment(certificate.not_after));
+    found.put("certificate.self-signed", certificate.is_self_issued());
+    if asked.has("certificate.names") {
+        found.put("certificate.names", certificate.names.clone());
+    }
+    if asked.has("certificate.serial") {
+        found.put("certificate.serial", certificate.distinguished().serial);
+    }
+    if asked.has("certificate.fingerprint") {
+        found.put("certificate.fingerprint", fingerprint(certificate));
+    }
+    found.put("chain.length", i64::try_from(certificate.chain_length).unwrap_or(i64::MAX));
+    found.put("chain.complete", certificate.missing_issuer.is_none() || trace.tls_verified);
+}
 
 /// The keys.
 pub(super) const KEYS: &[Key] = &[

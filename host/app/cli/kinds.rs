@@ -1,5 +1,7 @@
 //! `wellcheck kinds`: the table of built-in kinds.
 
+mod reference;
+
 use clap::Args as ClapArgs;
 use wellcheck_core::config::problem::known;
 
@@ -18,6 +20,9 @@ pub(super) struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Print the reference of checks, `host/CHECKS.md`
+    #[arg(long, hide = true, conflicts_with = "json")]
+    markdown: bool,
 }
 
 pub(super) fn run(args: &Args) -> Ended {
@@ -32,7 +37,9 @@ pub(super) fn run(args: &Args) -> Ended {
             }
         },
     };
-    let text = if args.json {
+    let text = if args.markdown {
+        reference::of(&kinds)
+    } else if args.json {
         json(&kinds)
     } else if let (Some(_), [kind]) = (&args.kind, kinds.as_slice()) {
         explain(*kind)
@@ -69,7 +76,7 @@ pub(super) fn explain(kind: &dyn Kind) -> String {
     )
 }
 
-fn facts(kind: &dyn Kind) -> impl Iterator<Item = &'static FactKey> {
+pub(super) fn facts(kind: &dyn Kind) -> impl Iterator<Item = &'static FactKey> {
     kind.facts().iter().flat_map(|facts| facts.iter())
 }
 

@@ -6,10 +6,12 @@
 mod agent;
 mod check_url;
 mod compile;
+mod control;
 mod exit;
 mod import;
 mod kinds;
 mod plugin;
+mod remote;
 mod run;
 mod serve;
 mod setup;
@@ -58,6 +60,12 @@ enum Command {
     Plugin(plugin::Command),
     /// Show the checks of a running server
     Status(status::Args),
+    /// Run, pause and resume the checks of a running server
+    #[command(subcommand)]
+    Check(control::Check),
+    /// List, open and end the maintenance windows of a running server
+    #[command(subcommand)]
+    Maintenance(control::Maintenance),
     /// Ask a URL whether all is well, for HEALTHCHECK lines of containers
     Healthcheck(check_url::Args),
     /// Ask about shares, as zrok's agent does
@@ -101,6 +109,8 @@ pub fn main() -> ExitCode {
         Command::Validate(args) => validate::run(&args),
         Command::Plugin(command) => plugin::run(command),
         Command::Status(args) => status::run(&args),
+        Command::Check(command) => control::check(&command),
+        Command::Maintenance(command) => control::maintenance(&command),
         Command::Healthcheck(args) => check_url::run(&args),
         Command::Agent(args) => agent::run(&args, Cli::command()),
         Command::Kinds(args) => kinds::run(&args),

@@ -8,6 +8,7 @@ use anyhow::{Context, anyhow, bail};
 use clap::Args as ClapArgs;
 use tokio::time::Instant;
 use wellcheck_core::check::What;
+use wellcheck_core::condition::Judgement;
 use wellcheck_core::config::Plugins;
 use wellcheck_core::format::api;
 use wellcheck_core::grant::Grants;
@@ -89,6 +90,7 @@ struct Ready {
     check: CheckName,
     checker: Arc<dyn Checker>,
     timeout: Duration,
+    judgement: Judgement,
     redactor: Redactor,
 }
 
@@ -101,9 +103,10 @@ async fn outcome(args: &Args) -> anyhow::Result<Run> {
         check: ready.check,
         deadline: Instant::now() + args.timeout.unwrap_or(ready.timeout),
         failures_in_a_row: 0,
-        asked: Arc::default(),
+        asked: ready.judgement.asked(),
     };
     let mut run = ready.checker.run(&context).await;
+    ready.judgement.apply(&mut run);
     run.redact(&ready.redactor);
     Ok(run)
 }
@@ -120,7 +123,13 @@ async fn file(args: &Args, path: &Path) -> anyhow::Result<Ready> {
     let plugin = load(path, args.places.cache.clone(), &Plugins::default()).await?;
     let check = CheckName::new(plugin.name().as_str()).or_else(|_| CheckName::new("check"))?;
     let checker = plugin_checker(plugin, &given)?;
-    Ok(Ready { check, checker, timeout: Duration::from_secs(10), redactor: given.redactor })
+    Ok(Ready {
+        check,
+        checker,
+        timeout: Duration::from_secs(10),
+        judgement: Judgement::default(),
+        redactor: given.redactor,
+    })
 }
 
 fn plugin_checker(plugin: Plugin, given: &Given) -> anyhow::Result<Arc<dyn Checker>> {
@@ -196,7 +205,8 @@ async fn configured(args: &Args) -> anyhow::Result<Ready> {
         }
     };
     let check = spec.name.clone();
-    Ok(Ready { check, checker, timeout, redactor })
+    let judgement = spec.judgement.clone();
+    Ok(Ready { check, checker, timeout, judgement, redactor })
 }
 
 fn settings(given: Option<&str>) -> anyhow::Result<serde_json::Value> {

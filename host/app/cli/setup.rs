@@ -278,3 +278,12 @@ pub(super) fn complain_about(problems: &[Problem]) {
         complain(&problem.to_string());
     }
 }
+
+/// Waits, where there is no runtime.
+pub(super) fn rest(duration: Duration) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("starting a timer")?;
+    // Inside of the block: a timer is made where the runtime is known.
+    runtime.block_on(async { tokio::time::sleep(duration).await });
+    Ok(())
+}

@@ -10,7 +10,7 @@ use url::Url;
 use wellcheck_core::status::Status;
 
 use super::check_url::get;
-use super::exit::{Ended, Exit, Failure, OrExit};
+use super::exit::{Ended, Exit, OrExit};
 use super::setup;
 use super::table::{columns, paint};
 use crate::sources::without_credentials;
@@ -22,7 +22,7 @@ const WATCH: Duration = Duration::from_secs(1);
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
     /// Where the server listens
-    #[arg(default_value = "http://127.0.0.1:8080", value_parser = url)]
+    #[arg(default_value = "http://127.0.0.1:8080", value_parser = super::control::url)]
     url: Url,
     /// Show it again every second
     #[arg(long, short)]
@@ -72,21 +72,8 @@ pub(super) fn run(args: &Args) -> Ended {
         // A terminal shows it in place; whatever reads a pipe gets one table after the other.
         let before = if std::io::stdout().is_terminal() { "\u{1b}[2J\u{1b}[H" } else { "" };
         setup::print(&format!("{before}{text}"))?;
-        wait()?;
+        setup::rest(WATCH)?;
     }
-}
-
-fn wait() -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.context("starting a timer").or_exit(Exit::BUG)?;
-    // Inside of the block: a timer is made where the runtime is known.
-    runtime.block_on(async { tokio::time::sleep(WATCH).await });
-    Ok(())
-}
-
-/// An address and port alone will do.
-fn url(text: &str) -> Result<Url, url::ParseError> {
-    if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) }
 }
 
 fn ask(args: &Args) -> anyhow::Result<String> {

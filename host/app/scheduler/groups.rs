@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wellcheck_core::group::{Count, GroupSpec};
 use wellcheck_core::id::CheckName;
+use wellcheck_core::maintenance::Around;
 use wellcheck_core::snapshot::{CheckState, GroupState, Item};
 use wellcheck_core::status::Status;
 use wellcheck_core::threshold::Tracker;
@@ -117,6 +118,22 @@ impl Groups {
 
     fn place(&self, name: &str) -> Option<usize> {
         self.list.binary_search_by(|group| group.state.spec.name.as_str().cmp(name)).ok()
+    }
+
+    /// The groups around a check, and their tags.
+    pub(super) fn around(&self, check: &str) -> Around {
+        let mut around = Around::default();
+        let mut open = vec![check.to_owned()];
+        while let Some(name) = open.pop() {
+            for (index, _) in self.of.get(&name).map_or(&[][..], |groups| groups) {
+                let spec = &self.list[*index].state.spec;
+                if around.names.insert(spec.name.clone()) {
+                    around.tags.extend(spec.tags.iter().cloned());
+                    open.push(spec.name.to_string());
+                }
+            }
+        }
+        around
     }
 
     /// The state of the group of that name.
@@ -333,7 +350,7 @@ mod tests {
             members: members.collect(),
             needs,
             unknown: UnknownMember::default(),
-            thresholds: Thresholds { failure, success: 1 },
+            thresholds: Thresholds { failure, within: None, success: 1 },
             place: Place::file("wellcheck.toml"),
         })
     }
@@ -412,7 +429,7 @@ mod tests {
     fn a_row_of_arguments_ends_where_nobody_knows_how_the_members_are() {
         let mut checks = Checks::of(&[("a", Status::Pass)]);
         let spec = group("g", &["a"], ALL, 1);
-        let thresholds = Thresholds { failure: 1, success: 2 };
+        let thresholds = Thresholds { failure: 1, within: None, success: 2 };
         let specs = [Arc::new(GroupSpec { thresholds, ..(*spec).clone() })];
         let mut groups = of(&specs, &checks);
         for (state, then) in [

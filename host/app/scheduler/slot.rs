@@ -7,18 +7,18 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 use wellcheck_core::backoff::Faults;
 use wellcheck_core::check::{CheckSpec, Start, Timing, What};
+use wellcheck_core::flap::Flapping;
 use wellcheck_core::grant::Use;
 use wellcheck_core::id::CheckName;
 use wellcheck_core::outcome::{FaultReason, Outcome, Run};
 use wellcheck_core::redact::Redactor;
-use wellcheck_core::schedule::{Phase, first_due, next_due};
+use wellcheck_core::schedule::{Phase, first_due, next_due, next_point};
 use wellcheck_core::series::{self, Series};
-use wellcheck_core::snapshot::{Backoff, CheckState, Facts, Held, Last, MAX_USED, Tally};
-use wellcheck_core::status::Status;
+use wellcheck_core::snapshot::{Aside, Backoff, CheckState, Facts, Held, Last, MAX_USED, Tally};
 use wellcheck_core::threshold::Tracker;
 use wellcheck_core::time::{Monotonic, Now, WallTime};
 
-use super::Urgency;
+use super::belief::{Blocked, Shown};
 use crate::checks::Checker;
 use crate::registry::{Entry, Runner, Version};
 
@@ -33,6 +33,10 @@ pub(super) struct Slot {
     pub(super) redactor: Redactor,
     pub(super) phase: Phase,
     pub(super) tracker: Tracker,
+    /// When the tracker's state was reached, and when an outcome was healthy the last time.
+    pub(super) turned: WallTime,
+    pub(super) healthy_at: WallTime,
+    pub(super) flapping: Flapping,
     /// Runs in a row that did not pass.
     pub(super) failures: u32,
     /// Faults in a row of the plugin's own doing, and the pause that they lead to.
@@ -49,14 +53,27 @@ pub(super) struct Slot {
     pub(super) waits: Vec<CheckName>,
     /// Whether it is in its start-up phase.
     pub(super) starting: bool,
-    /// The run that is under way.
+    /// Until when failures are not believed in that phase; from its first run on.
+    pub(super) deadline: Option<Monotonic>,
+    /// What is at the root of its failures, if they are not its own.
+    pub(super) blocked: Blocked,
+    /// Whether no run has ended for too long.
+    pub(super) stale: bool,
+    /// What holds it aside: a pause, or a maintenance window that is open.
+    pub(super) paused: Option<Aside>,
+    pub(super) window: Option<Aside>,
+    /// The run that is under way, and when it or the last one began and ended.
     pub(super) running: Option<AbortHandle>,
+    pub(super) began: Monotonic,
+    pub(super) ended: Monotonic,
+    /// Whether it is due and waits for a place among the runs of its kind.
+    pub(super) queued: bool,
     /// The next due time that counts; others in the queue are left over.
     pub(super) due: Option<Monotonic>,
     /// What readers see of it.
     pub(super) state: Arc<CheckState>,
-    /// What groups have seen of it: its state, and whether it counts.
-    pub(super) shown: (Status, bool),
+    /// What others have seen of it.
+    pub(super) shown: Shown,
 }
 
 impl Slot {
@@ -73,6 +90,9 @@ impl Slot {
             held: None,
             redactor: entry.redactor.clone(),
             tracker: Tracker::default(),
+            turned: now.wall,
+            healthy_at: WallTime::default(),
+            flapping: Flapping::default(),
             failures: 0,
             faults: Faults::default(),
             backoff: None,
@@ -84,9 +104,17 @@ impl Slot {
             tally: Arc::default(),
             waits: entry.spec.start.after.clone(),
             starting: entry.spec.start.interval.is_some(),
+            deadline: None,
+            blocked: Blocked::default(),
+            stale: false,
+            paused: None,
+            window: None,
             running: None,
+            began: now.monotonic,
+            ended: now.monotonic,
+            queued: false,
             due: None,
-            shown: (state.state, state.counts()),
+            shown: Shown::of(&state, false),
             state,
         }
     }
@@ -101,7 +129,8 @@ impl Slot {
     /// Takes over what the configuration and the plugins now say. Returns when to run, if that
     /// changed.
     pub(super) fn take_over(&mut self, entry: Entry, now: Now) -> Option<Monotonic> {
-        let mut retimed = self.spec.timing != entry.spec.timing;
+        let mut retimed =
+            (self.spec.timing, &self.spec.cron) != (entry.spec.timing, &entry.spec.cron);
         retimed |= self.take_over_start(&entry.spec.start);
         self.spec = entry.spec;
         self.facts = entry.facts;
@@ -109,7 +138,7 @@ impl Slot {
         let due = match entry.runner {
             Runner::Held(held) => {
                 if self.held.as_ref() != Some(&held) {
-                    self.hold(held, now);
+                    self.hold(held);
                 }
                 self.runner = None;
                 None
@@ -118,7 +147,7 @@ impl Slot {
                 self.runner = Some((checker, version));
                 let held = waiting(&self.waits);
                 if self.held.as_ref() != Some(&held) {
-                    self.hold(held, now);
+                    self.hold(held);
                 }
                 None
             }
@@ -145,7 +174,12 @@ impl Slot {
         } else if self.runner.is_none() || self.held.is_some() || retimed {
             self.due = None;
         }
-        self.show();
+        if self.paused.is_some() {
+            self.due = None;
+            self.show(now);
+            return None;
+        }
+        self.show(now);
         // A check whose run is under way is queued when that has ended.
         due.filter(|_| self.running.is_none())
     }
@@ -175,15 +209,39 @@ impl Slot {
         if let Some(wait) = self.waits_for_others() {
             return Some(now.monotonic.after(wait));
         }
-        let timing = self.spec.timing;
-        match self.spec.start.interval {
-            Some(interval) if self.starting => {
-                let timing = Timing { interval, jitter: timing.jitter.min(interval / 2), ..timing };
-                Some(next_due(now.monotonic, &timing, self.phase))
-            }
-            Some(_) if self.spec.start.rests => None,
-            _ => Some(next_due(now.monotonic, &timing, self.phase)),
+        if self.paused.is_some() {
+            return None;
         }
+        let timing = self.spec.timing;
+        let every = |interval: Duration| {
+            let timing = Timing { interval, jitter: timing.jitter.min(interval / 2), ..timing };
+            Some(next_due(now.monotonic, &timing, self.phase))
+        };
+        match (self.spec.start.interval, timing.retry, &self.spec.cron) {
+            (Some(interval), ..) if self.starting => every(interval),
+            (Some(_), ..) if self.spec.start.rests => None,
+            (_, Some(retry), _) if self.tracker.is_doubtful() => every(retry),
+            (.., Some(cron)) => next_point(now, cron, &timing, self.phase),
+            _ => every(timing.interval),
+        }
+    }
+
+    /// Whether it should have run long ago, and nothing that is meant kept it from that.
+    pub(super) fn is_overdue(&self, now: Monotonic) -> bool {
+        let Timing { interval, timeout, .. } = self.spec.timing;
+        let meant = self.held.is_some()
+            || self.paused.is_some()
+            || self.backoff.is_some()
+            || self.last.is_none()
+            || self.spec.cron.is_some()
+            || (self.spec.start.rests && !self.starting)
+            || self.waits_for_others().is_some();
+        let interval = match self.spec.start.interval {
+            Some(startup) if self.starting => startup.max(interval),
+            _ => interval,
+        };
+        let longest = interval * self.spec.stale_after + timeout;
+        self.spec.stale_after > 0 && !meant && now.since(self.ended) > longest
     }
 
     /// When it runs for the first time.
@@ -194,7 +252,7 @@ impl Slot {
         }
     }
 
-    fn waits_for_others(&self) -> Option<Duration> {
+    pub(super) fn waits_for_others(&self) -> Option<Duration> {
         self.runner.as_ref().and_then(|(checker, _)| checker.waits())
     }
 
@@ -207,9 +265,9 @@ impl Slot {
         if goes {
             self.held = None;
         } else {
-            self.hold(waiting(&self.waits), now);
+            self.hold(waiting(&self.waits));
         }
-        self.show();
+        self.show(now);
         goes
     }
 
@@ -246,81 +304,10 @@ impl Slot {
             }
         }
     }
-
-    /// Stops believing anything of a check that cannot run.
-    pub(super) fn hold(&mut self, held: Held, now: Now) {
-        let from = self.tracker.state();
-        if from != Status::Unknown {
-            self.since = now.wall;
-        }
-        // Being compiled or waiting is how many begin.
-        if from != Status::Unknown
-            || !matches!(held.reason, FaultReason::Compiling | FaultReason::Waiting)
-        {
-            transition(&self.spec, from, Status::Unknown, held.reason.as_str(), &held.message);
-        }
-        self.tracker = Tracker::default();
-        self.faults = Faults::default();
-        self.backoff = None;
-        self.held = Some(held);
-    }
-
-    /// Takes in an outcome.
-    pub(super) fn observe(&mut self, mut run: Run, now: Now) -> Urgency {
-        run.redact(&self.redactor);
-        self.account(&mut run);
-        let status = match (&run.outcome, run.outcome.status()) {
-            (Outcome::Faulted(_), _) => self.spec.on_fault,
-            (Outcome::Answered(_), status) => status,
-        };
-        self.failures = if status.is_healthy() { 0 } else { self.failures.saturating_add(1) };
-        let change = self.tracker.observe(status, self.spec.thresholds);
-        tracing::debug!(check = %self.spec.name, %status, "run ended: {}", run.outcome.message());
-        let first = self.last.is_none();
-        let reason = run.outcome.reason().unwrap_or("");
-        if let Some(change) = change {
-            self.since = now.wall;
-            transition(&self.spec, change.from, change.to, reason, run.outcome.message());
-        } else if first && status == Status::Unknown {
-            // No change of state, but the first word about this check.
-            transition(&self.spec, status, status, reason, run.outcome.message());
-        }
-        self.answered |= matches!(run.outcome, Outcome::Answered(_));
-        Arc::make_mut(&mut self.tally).count(&run);
-        self.last = Some(Arc::new(Last { run, at: now.wall }));
-        self.show();
-        if change.is_some() || first { Urgency::Transition } else { Urgency::Outcome }
-    }
-
-    pub(super) fn show(&mut self) {
-        self.state = Arc::new(CheckState {
-            spec: Arc::clone(&self.spec),
-            facts: Arc::clone(&self.facts),
-            state: self.tracker.state(),
-            since: self.since,
-            row: self.tracker.row(),
-            last: self.last.clone(),
-            answered: self.answered,
-            held: self.held.clone(),
-            used: Arc::clone(&self.used),
-            backoff: self.backoff,
-            starting: self.starting,
-            tally: Arc::clone(&self.tally),
-        });
-    }
 }
 
 fn waiting(names: &[CheckName]) -> Held {
     let list: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     let message = format!("it runs once this has been healthy: {}", list.join(", "));
     Held { reason: FaultReason::Waiting, message }
-}
-
-/// The one line that a transition leaves in the log.
-fn transition(spec: &CheckSpec, from: Status, to: Status, reason: &str, message: &str) {
-    if to.is_healthy() {
-        tracing::info!(check = %spec.name, %from, %to, reason, "{message}");
-    } else {
-        tracing::warn!(check = %spec.name, %from, %to, reason, "{message}");
-    }
 }

@@ -76,7 +76,13 @@ async fn a_check_that_panics_is_a_fault_and_the_others_go_on() {
     let shared = Shared::new();
     let commands = Scheduler::start(Clock::start(), shared.clone(), 10);
     let entries = vec![entry("panics", true), entry("steady", false)];
-    let apply = Command::Apply { entries, groups: Vec::new(), setup: Setup::default() };
+    let apply = Command::Apply {
+        entries,
+        groups: Vec::new(),
+        setup: Setup::default(),
+        windows: Vec::new(),
+        runs: Runs::default(),
+    };
     assert!(commands.send(apply).await.is_ok(), "the scheduler runs");
     let broken = outcome(&shared, "panics", |outcome| outcome.reason().is_some()).await;
     assert_eq!(broken.reason(), Some("internal"));

@@ -89,13 +89,7 @@ impl Answer {
 
     /// No such check.
     pub(crate) fn unknown_check(name: &str) -> Self {
-        let shown: String = name.chars().take(100).collect();
-        Problem::new(
-            404,
-            "unknown-check",
-            format!("there is no check `{shown}` (`GET /api/v1/checks` lists them)"),
-        )
-        .into()
+        Problem::unknown_check(name).into()
     }
 
     /// The route is there, but takes other methods.
@@ -127,6 +121,16 @@ impl Problem {
     /// A problem with its HTTP status.
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into() }
+    }
+
+    /// There is no check of that name.
+    pub(crate) fn unknown_check(name: &str) -> Self {
+        let shown: String = name.chars().take(100).collect();
+        Self::new(
+            404,
+            "unknown-check",
+            format!("there is no check `{shown}` (`GET /api/v1/checks` lists them)"),
+        )
     }
 
     /// The same with another HTTP status.

@@ -21,6 +21,11 @@
 //! | `GET /livez/{name}`, `/readyz/{name}`, `/startupz/{name}` | one thing of that |
 //! | `GET /api/v1/checks` | every check as JSON |
 //! | `GET /api/v1/checks/{name}` | one check with its last outcome and log |
+//! | `POST /api/v1/checks/{name}/run` | runs it now; needs a token with the role `operate` |
+//! | `POST /api/v1/checks/{name}/pause`, `/api/v1/checks/{name}/resume` | stops it, `{"for": "1h"}`, and lets it go on; likewise |
+//! | `GET /api/v1/maintenance` | maintenance windows |
+//! | `POST /api/v1/maintenance` | opens one, `{"for": "1h", "title": "", "names": [], "tags": []}`; likewise |
+//! | `DELETE /api/v1/maintenance/{name}` | ends one, by its number; likewise |
 //! | `GET /api/v1/endpoints/statuses` | every check as Gatus has it |
 //! | `GET /api/v1/endpoints/{name}/statuses` | one check likewise, by Gatus' key |
 //! | `GET /api/v1/endpoints/{name}/health/badge.shields` | its badge |
@@ -39,6 +44,7 @@
 mod accept;
 mod access;
 mod answer;
+mod control;
 mod dialects;
 mod endpoints;
 mod grpc;
@@ -100,7 +106,6 @@ pub(crate) struct App {
     /// Where reloads are asked for.
     pub(crate) keeper: Handle,
     /// Where something is wanted of one check.
-    #[expect(dead_code, reason = "the kind that takes outcomes from outside needs it")]
     pub(crate) scheduler: scheduler::Handle,
     /// Set when the process is about to end.
     pub(crate) draining: Draining,
@@ -238,6 +243,17 @@ const ROUTES: &[Route] = &[
     Route { path: "/startupz/{name}", does: Does::Read(itself::ready_part) },
     Route { path: "/api/v1/checks", does: Does::Read(checks) },
     Route { path: "/api/v1/checks/{name}", does: Does::Read(check) },
+    Route { path: "/api/v1/checks/{name}/run", does: Does::Wait("POST", control::run) },
+    Route { path: "/api/v1/checks/{name}/pause", does: Does::Wait("POST", control::pause) },
+    Route { path: "/api/v1/checks/{name}/resume", does: Does::Wait("POST", control::resume) },
+    Route {
+        path: "/api/v1/maintenance",
+        does: Does::Wait("GET, HEAD, POST", control::maintenance),
+    },
+    Route {
+        path: "/api/v1/maintenance/{name}",
+        does: Does::Wait("DELETE", control::end_maintenance),
+    },
     Route { path: "/api/v1/endpoints/statuses", does: Does::Read(tools::gatus) },
     Route { path: "/api/v1/endpoints/{name}/statuses", does: Does::Read(tools::gatus_one) },
     Route {

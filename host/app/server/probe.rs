@@ -81,7 +81,9 @@ async fn answer(app: &App, asked: &Asked<'_>) -> Result<Answer, Refused> {
         // Files are read and expressions compiled, which nobody else on this thread waits for.
         tokio::task::block_in_place(|| app.modules.checker(&config, module, &wanted))
     };
-    let probed = match app.demand.probe(run_name(module), make, timeout, &config.redactor).await {
+    let (judgement, redactor) = (&module.judgement, &config.redactor);
+    let probing = app.demand.probe(run_name(module), make, judgement, timeout, redactor);
+    let probed = match probing.await {
         Ok(Ok(probed)) => probed,
         Ok(Err(why)) => return Err(not_here(module, &why)),
         Err(_undone) => {

@@ -21,6 +21,10 @@ pub(super) const SILENT: &[&str] = &[
     "/health/started",
     "/probe",
     "/-/reload",
+    "/api/v1/checks/{name}/run",
+    "/api/v1/checks/{name}/pause",
+    "/api/v1/checks/{name}/resume",
+    "/api/v1/maintenance/{name}",
     "/api/v1/agent/share/http-healthcheck",
     "/api/v2/agent/share/http-healthcheck",
 ];

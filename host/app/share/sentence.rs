@@ -68,7 +68,9 @@ pub(super) fn why(attempt: &Attempt<'_>) -> String {
             let most = wellcheck_net::http::MAX_HEAD;
             broken(&format!("net/http: server response headers exceeded {most} bytes; aborted"))
         }
-        FailureKind::TlsUntrusted => untrusted("certificate signed by unknown authority"),
+        FailureKind::TlsUntrusted | FailureKind::TlsIncomplete => {
+            untrusted("certificate signed by unknown authority")
+        }
         FailureKind::TlsExpired | FailureKind::TlsNotYetValid => untrusted(&format!(
             "certificate has expired or is not yet valid: {}",
             validity(attempt)
@@ -78,6 +80,7 @@ pub(super) fn why(attempt: &Attempt<'_>) -> String {
         FailureKind::TlsProtocol if failure.message.contains("does not speak TLS") => {
             "tls: first record does not look like a TLS handshake".to_owned()
         }
+        FailureKind::TlsVersion => "remote error: tls: protocol version not supported".to_owned(),
         FailureKind::TlsProtocol => "remote error: tls: handshake failure".to_owned(),
         FailureKind::TlsOther
         | FailureKind::Request

@@ -4,6 +4,9 @@
 //! With nothing to count it passes. `unknown` is not healthy: a check that cannot answer must not be
 //! taken for one that passes.
 
+use std::collections::BTreeSet;
+
+use crate::id::CheckName;
 use crate::snapshot::Item;
 use crate::status::Status;
 use crate::units::count;
@@ -26,7 +29,10 @@ pub fn summary(items: &[Item<'_>]) -> String {
     }
     let (counted, others): (Vec<Item<'_>>, Vec<Item<'_>>) =
         items.iter().partition(|item| item.counts());
-    let off: Vec<_> = counted.iter().filter(|item| item.state() != Status::Pass).collect();
+    // What is blocked by something else is no cause of its own.
+    let is_blocked = |item: &Item<'_>| matches!(item, Item::Check(check) if check.is_blocked());
+    let off = counted.iter().filter(|item| item.state() != Status::Pass);
+    let (blocked, off): (Vec<&Item<'_>>, Vec<&Item<'_>>) = off.partition(|item| is_blocked(item));
     let named = off.iter().take(NAMED).map(|item| named(**item)).collect::<Vec<_>>().join(", ");
     let more = match off.len().saturating_sub(NAMED) {
         0 => String::new(),
@@ -43,7 +49,20 @@ pub fn summary(items: &[Item<'_>]) -> String {
         noun => format!("{noun}s"),
     };
     let aside = others.iter().filter(|item| item.in_maintenance()).count();
+    let blocked = match (off.len(), blocked.as_slice()) {
+        (_, []) => String::new(),
+        (0, all) => {
+            let names: BTreeSet<&str> = all.iter().flat_map(|item| roots_of(item)).collect();
+            let names = names.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+            let verb = if all.len() == 1 { "is" } else { "are" };
+            format!("; {} {verb} blocked by {names}", all.len())
+        }
+        (_, [_]) => "; 1 is blocked by what it depends on".to_owned(),
+        (_, all) => format!("; {} are blocked by what they depend on", all.len()),
+    };
+    let all_blocked = off.is_empty() && !blocked.is_empty();
     let text = match (off.len(), counted.len()) {
+        (0, n) if all_blocked => format!("no {noun} of {n} fails by itself"),
         (0, 0) if aside > 0 => "nothing counts".to_owned(),
         (0, 0) => "no check counts yet".to_owned(),
         (0, 1) => format!("the {noun} passes"),
@@ -57,14 +76,22 @@ pub fn summary(items: &[Item<'_>]) -> String {
         1 => "; 1 is in maintenance".to_owned(),
         n => format!("; {n} are in maintenance"),
     };
-    let dropped = |item: &&Item<'_>| matches!(item, Item::Check(check) if !check.spec.maintenance);
+    let dropped = |item: &&Item<'_>| matches!(item, Item::Check(check) if check.aside.is_none());
     let dropped = others.iter().filter(dropped).count();
     let uncounted = match dropped {
         0 => String::new(),
         1 => "; 1 plugin that nobody configured has not answered yet".to_owned(),
         n => format!("; {n} plugins that nobody configured have not answered yet"),
     };
-    format!("{text}{aside_text}{uncounted}")
+    format!("{text}{blocked}{aside_text}{uncounted}")
+}
+
+fn roots_of<'a>(item: &Item<'a>) -> impl Iterator<Item = &'a str> + use<'a> {
+    let roots: &'a [CheckName] = match item {
+        Item::Check(check) => &check.blocked_by,
+        Item::Group(_) => &[],
+    };
+    roots.iter().map(CheckName::as_str)
 }
 
 fn named(item: Item<'_>) -> String {

@@ -3,11 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::condition::Judgement;
 use crate::config::tree::{Place, Table, Text};
+use crate::cron::Cron;
 use crate::grant::Grants;
 use crate::id::{CheckName, PluginName};
 use crate::limits::RunLimits;
 use crate::status::Status;
+
+/// Intervals without a run after which nobody knows the state of a check, where it does not say.
+pub const STALE_AFTER: u32 = 10;
 
 /// One check of the configuration, with every default filled in.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,14 +27,28 @@ pub struct CheckSpec {
     pub labels: BTreeMap<String, String>,
     /// When it runs.
     pub timing: Timing,
+    /// Points in time at which it runs in place of an interval.
+    pub cron: Option<Cron>,
     /// When it begins to run, and what it does until it has passed.
     pub start: Start,
+    /// Checks and groups without which it cannot be healthy: while one of them is not, its own
+    /// failures are put down to that.
+    pub depends_on: Vec<CheckName>,
+    /// Whether it watches our own connection: while it is not healthy, nobody knows the state of what
+    /// depends on it.
+    pub uplink: bool,
+    /// Whether it is shown, and told less of, when its outcomes go to and fro.
+    pub flapping: bool,
+    /// After so many intervals without a run nobody knows its state; 0 is never.
+    pub stale_after: u32,
     /// Whether somebody works on its target: it runs and is shown, and does not count.
     pub maintenance: bool,
     /// When its state changes.
     pub thresholds: Thresholds,
     /// The state that faults lead to: `unknown`, or `fail` for those who want it.
     pub on_fault: Status,
+    /// What makes it warn or fail besides what its kind says.
+    pub judgement: Judgement,
     /// What runs.
     pub what: What,
     /// Whether somebody configured it, or a plugin file alone makes it a check.
@@ -49,10 +68,16 @@ impl CheckSpec {
             tags: Vec::new(),
             labels: BTreeMap::new(),
             timing: Timing::default(),
+            cron: None,
             start: Start::default(),
+            depends_on: Vec::new(),
+            uplink: false,
+            flapping: true,
+            stale_after: STALE_AFTER,
             maintenance: false,
             thresholds: Thresholds::default(),
             on_fault: Status::Unknown,
+            judgement: Judgement::default(),
             what,
             origin: Origin::Configured,
             refused: None,
@@ -132,6 +157,8 @@ pub struct Timing {
     pub timeout: Duration,
     /// Each run is late by a random part of this. At most half of the interval; none by default.
     pub jitter: Duration,
+    /// From run to run while outcomes argue for a worse state, and have not done so often enough.
+    pub retry: Option<Duration>,
 }
 
 impl Default for Timing {
@@ -140,6 +167,7 @@ impl Default for Timing {
             interval: Duration::from_secs(30),
             timeout: Duration::from_secs(10),
             jitter: Duration::ZERO,
+            retry: None,
         }
     }
 }
@@ -153,21 +181,25 @@ pub struct Start {
     pub interval: Option<Duration>,
     /// The group whose first healthy moment ends the start-up phase; the check's own if there is none.
     pub with: Option<CheckName>,
+    /// How long the phase may last: until then failures are not believed.
+    pub deadline: Option<Duration>,
     /// Whether it goes on to run after the start-up phase. If not, it stays as it was then.
     pub rests: bool,
 }
 
-/// How many outcomes in a row change a state.
+/// How many outcomes change a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
-    /// Outcomes in a row, worse than the state, until the state changes. 1 to 100, 3 by default.
+    /// Outcomes, worse than the state, until the state changes. 1 to 100, 3 by default.
     pub failure: u32,
+    /// Of how many recent outcomes these must be, where they need not come in a row. At most 100.
+    pub within: Option<u32>,
     /// Healthy outcomes in a row until the state is healthy again. 1 to 100, 1 by default.
     pub success: u32,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { failure: 3, success: 1 }
+        Self { failure: 3, within: None, success: 1 }
     }
 }

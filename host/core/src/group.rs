@@ -160,7 +160,7 @@ mod tests {
             members: Vec::new(),
             needs,
             unknown,
-            thresholds: Thresholds { failure: 1, success: 1 },
+            thresholds: Thresholds { failure: 1, within: None, success: 1 },
             place: Place::file("x"),
         }
     }

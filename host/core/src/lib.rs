@@ -16,6 +16,8 @@ pub mod fact;
 
 pub mod outcome;
 
+pub mod condition;
+
 pub mod units;
 
 pub mod redact;
@@ -36,6 +38,12 @@ pub mod share;
 pub mod threshold;
 
 pub mod schedule;
+
+pub mod cron;
+
+pub mod maintenance;
+
+pub mod flap;
 
 pub mod backoff;
 

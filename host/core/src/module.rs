@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::check::What;
+use crate::condition::Judgement;
 use crate::config::tree::{Place, Text};
 use crate::grant::Targets;
 
@@ -21,6 +22,8 @@ pub struct ModuleSpec {
     pub timeout: Duration,
     /// Which targets may be probed.
     pub targets: Targets,
+    /// What makes a probe warn or fail besides what its kind says.
+    pub judgement: Judgement,
     /// What runs. The kind's settings are without the key for the target.
     pub what: What,
     /// For a plugin: the key of its settings that the target is put into.
@@ -43,6 +46,7 @@ impl ModuleSpec {
             name: DEFAULT_MODULE.to_owned(),
             timeout: DEFAULT_TIMEOUT,
             targets: Targets::default(),
+            judgement: Judgement::default(),
             what: What::Builtin { kind, settings },
             target_setting: DEFAULT_TARGET_SETTING.to_owned(),
             shown: format!("name = \"{DEFAULT_MODULE}\"\nkind = \"http\"\n"),

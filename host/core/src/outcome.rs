@@ -214,6 +214,14 @@ reasons! {
         Pending = "pending",
         /// It runs once what it depends on has been healthy.
         Waiting = "waiting",
+        /// It is in its start-up phase, in which failures are not believed.
+        Starting = "starting",
+        /// Something that it depends on is not healthy, and nor is it since then.
+        Blocked = "blocked",
+        /// Our own connection is down, so that nobody knows.
+        Offline = "offline",
+        /// No run has ended for so long that nobody knows.
+        Stale = "stale",
         /// The plugin is being compiled.
         Compiling = "compiling",
         /// There is no plugin file of that name.
@@ -262,7 +270,13 @@ reasons! {
         TlsWrongName = "tls-wrong-name",
         /// The target's certificate is not signed by anyone who is trusted.
         TlsUntrusted = "tls-untrusted",
-        /// No common TLS version or cipher, or a broken handshake.
+        /// Certificates are missing between the target's own and a trusted root.
+        TlsIncomplete = "tls-incomplete",
+        /// No common version of TLS, or an older one than the check wants.
+        TlsVersion = "tls-version",
+        /// The target wants a certificate of ours, or another one.
+        TlsClientCertificate = "tls-client-certificate",
+        /// No common cipher, a broken handshake, or no TLS at all.
         Tls = "tls",
         /// The target does not speak the protocol.
         Protocol = "protocol",
@@ -282,6 +296,10 @@ reasons! {
         Query = "query",
         /// What was asked for is not the expected value.
         UnexpectedValue = "unexpected-value",
+        /// The run took longer than the check's budget.
+        Slow = "slow",
+        /// The target is as it should not be, by the check's `invert`.
+        Inverted = "inverted",
         /// A plugin reported a fail.
         Plugin = "plugin",
     }

@@ -8,7 +8,8 @@
 use std::time::Duration;
 
 use crate::check::Timing;
-use crate::time::Monotonic;
+use crate::cron::Cron;
+use crate::time::{Monotonic, Now};
 
 /// First runs are spread over this much time, or the interval, if that is shorter.
 pub const START_SPREAD: Duration = Duration::from_millis(600);
@@ -46,6 +47,16 @@ pub fn first_due(now: Monotonic, timing: &Timing, phase: Phase) -> Monotonic {
     now.after(phase.within(START_SPREAD.min(timing.interval)))
 }
 
+/// When a check whose run ended `now` runs again by a cron expression: its next point, and its jitter.
+/// A step of the wall clock moves only the points after that.
+pub fn next_point(now: Now, cron: &Cron, timing: &Timing, phase: Phase) -> Option<Monotonic> {
+    let point = cron.next(now.wall)?;
+    let wait = u64::try_from(point.0.saturating_sub(now.wall.0)).unwrap_or(0);
+    let seed = Phase(mix(phase.0 ^ point.0.unsigned_abs()));
+    let jitter = seed.within(timing.jitter);
+    Some(now.monotonic.after(Duration::from_millis(wait)).after(jitter))
+}
+
 /// When a check whose run ended `now` runs again: the next point of its grid, and its jitter.
 pub fn next_due(now: Monotonic, timing: &Timing, phase: Phase) -> Monotonic {
     let interval = timing.interval.as_nanos().max(1);
@@ -69,6 +80,7 @@ mod tests {
             interval: Duration::from_millis(interval_ms),
             timeout: Duration::from_millis(interval_ms),
             jitter: Duration::from_millis(jitter_ms),
+            retry: None,
         }
     }
 

@@ -14,6 +14,7 @@ use crate::config::tree::Place;
 use crate::endpoint::EndpointSpec;
 use crate::grant::Use;
 use crate::group::GroupSpec;
+use crate::id::CheckName;
 use crate::outcome::{Fault, FaultReason, Outcome, Report, Run, RunLog};
 use crate::status::Status;
 use crate::time::WallTime;
@@ -30,8 +31,27 @@ pub struct Snapshot {
     pub checks: Vec<Arc<CheckState>>,
     /// Sorted by name.
     pub groups: Vec<Arc<GroupState>>,
+    /// Maintenance windows: those of the configuration, then those that were opened by request.
+    pub windows: Arc<[WindowState]>,
     /// What is configured and loaded.
     pub setup: Arc<Setup>,
+}
+
+/// A maintenance window.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WindowState {
+    /// By which it can be closed, if it was opened by request.
+    pub number: Option<u64>,
+    /// What is done.
+    pub title: Option<String>,
+    /// The checks and groups that it is for.
+    pub names: Vec<CheckName>,
+    /// Likewise, by tag. Without names and tags it is for everything.
+    pub tags: Vec<String>,
+    /// If it is open: until when.
+    pub open_until: Option<WallTime>,
+    /// When it opens or closes next; nothing if it is past.
+    pub next_change: Option<WallTime>,
 }
 
 impl Snapshot {
@@ -126,10 +146,18 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Whether it is in maintenance.
+    /// What is said of it if it is aside: `paused`, or `in maintenance`.
+    pub fn aside(self) -> Option<&'static str> {
+        match self {
+            Self::Check(check) => check.aside.as_ref().map(Aside::word),
+            Self::Group(group) => group.maintenance.then_some(Aside::MAINTENANCE),
+        }
+    }
+
+    /// Whether it is in maintenance, or paused.
     pub fn in_maintenance(self) -> bool {
         match self {
-            Self::Check(check) => check.spec.maintenance,
+            Self::Check(check) => check.aside.is_some(),
             Self::Group(group) => group.maintenance,
         }
     }
@@ -326,6 +354,15 @@ pub struct CheckState {
     pub used: Arc<BTreeSet<Use>>,
     /// Why it runs less often than its interval says.
     pub backoff: Option<Backoff>,
+    /// Why nobody knows its state, or why its failure is not its own, although it runs.
+    pub doubt: Option<Held>,
+    /// What is at the root of its not being healthy: checks or groups that it depends on, directly or
+    /// not, and that are not healthy by themselves.
+    pub blocked_by: Arc<[CheckName]>,
+    /// Whether its outcomes go to and fro.
+    pub flapping: bool,
+    /// Why it does not count at present.
+    pub aside: Option<Aside>,
     /// Whether it is in its start-up phase.
     pub starting: bool,
     /// How often it ran.
@@ -362,11 +399,42 @@ pub struct Held {
     pub message: String,
 }
 
+/// Why a check does not count at present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// Whether somebody stopped it from running; if not, somebody works on its target.
+    pub paused: bool,
+    /// What is done, or by whom it was paused.
+    pub title: Option<String>,
+    /// When that ends, where that is known.
+    pub until: Option<WallTime>,
+}
+
+impl Aside {
+    const MAINTENANCE: &str = "in maintenance";
+
+    /// What is said of it.
+    pub fn word(&self) -> &'static str {
+        if self.paused { "paused" } else { Self::MAINTENANCE }
+    }
+
+    /// Maintenance of which nothing more is known.
+    pub fn maintenance() -> Self {
+        Self { paused: false, title: None, until: None }
+    }
+
+    /// What the configuration says of a check: until it says otherwise.
+    pub fn configured(spec: &CheckSpec) -> Option<Self> {
+        spec.maintenance.then(Self::maintenance)
+    }
+}
+
 impl CheckState {
     /// A check that has not run yet.
     pub fn new(spec: Arc<CheckSpec>, facts: Arc<Facts>, since: WallTime) -> Self {
         Self {
             starting: spec.start.interval.is_some(),
+            aside: Aside::configured(&spec),
             spec,
             facts,
             state: Status::Unknown,
@@ -377,6 +445,9 @@ impl CheckState {
             held: None,
             used: Arc::default(),
             backoff: None,
+            doubt: None,
+            blocked_by: Arc::default(),
+            flapping: false,
             tally: Arc::default(),
         }
     }
@@ -384,7 +455,13 @@ impl CheckState {
     /// Whether it counts in the aggregate. A plugin file that nobody configured does not turn the
     /// code before it has answered once, and a check in maintenance does not at all.
     pub fn counts(&self) -> bool {
-        !self.spec.maintenance && (self.spec.origin != Origin::Dropped || self.answered)
+        self.aside.is_none() && (self.spec.origin != Origin::Dropped || self.answered)
+    }
+
+    /// Whether its not being healthy is put down to something else.
+    pub fn is_blocked(&self) -> bool {
+        let put_down = |doubt: &Held| doubt.reason == FaultReason::Blocked;
+        self.doubt.as_ref().is_some_and(put_down)
     }
 
     /// The last run, unless what is true now is that it cannot run.
@@ -394,7 +471,7 @@ impl CheckState {
 
     /// Why the state is not a plain pass, as a word.
     pub fn reason(&self) -> Option<&'static str> {
-        if let Some(held) = &self.held {
+        if let Some(held) = self.held.as_ref().or(self.doubt.as_ref()) {
             return Some(held.reason.as_str());
         }
         match self.current() {
@@ -405,7 +482,7 @@ impl CheckState {
 
     /// One line for a person.
     pub fn message(&self) -> &str {
-        if let Some(held) = &self.held {
+        if let Some(held) = self.held.as_ref().or(self.doubt.as_ref()) {
             return &held.message;
         }
         match self.current() {
@@ -431,11 +508,11 @@ impl CheckState {
             let run = Run { outcome, duration, log: RunLog::default(), used: Vec::new() };
             Arc::new(Last { run, at: WallTime::default() })
         };
+        let unsaid = |held: &Held| Held { message: String::new(), ..held.clone() };
         let start = Start { interval: self.spec.start.interval, ..Start::default() };
         let spec = CheckSpec {
             timing: self.spec.timing,
             start,
-            maintenance: self.spec.maintenance,
             origin: self.spec.origin,
             ..CheckSpec::new(self.spec.name.clone(), self.spec.what.bare(), Place::file(""))
         };
@@ -447,7 +524,15 @@ impl CheckState {
             row: 0,
             last: self.last.as_ref().map(blank),
             answered: self.answered,
-            held: self.held.as_ref().map(|held| Held { message: String::new(), ..held.clone() }),
+            held: self.held.as_ref().map(unsaid),
+            doubt: self.doubt.as_ref().map(unsaid),
+            blocked_by: Arc::default(),
+            flapping: self.flapping,
+            aside: self.aside.as_ref().map(|aside| Aside {
+                title: None,
+                until: None,
+                ..aside.clone()
+            }),
             used: Arc::default(),
             backoff: None,
             starting: self.starting,

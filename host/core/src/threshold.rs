@@ -3,7 +3,9 @@
 //! The first outcome decides, whatever the thresholds. Then an outcome that is worse than the state
 //! (or a change between `unknown` and `fail`, where neither is a recovery) must come
 //! `failure` times in a row, and an outcome that is better and healthy `success` times.
-//! An outcome that agrees with the state ends any row.
+//! An outcome that agrees with the state ends any row. Where `within` says so, the worse outcomes
+//! need not come in a row: `failure` of the last `within` outcomes since the state was reached will
+//! do.
 
 use crate::check::Thresholds;
 use crate::status::Status;
@@ -14,8 +16,11 @@ pub struct Tracker {
     /// `None` until the first outcome.
     state: Option<Status>,
     pull: Option<Pull>,
-    /// Outcomes in a row that pull in that direction.
+    /// Outcomes that pull in that direction: in a row, or of the recent ones.
     row: u32,
+    /// The outcomes since the state was reached, 1 for one that pulls down; the newest is the lowest
+    /// bit.
+    recent: u128,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +46,14 @@ impl Tracker {
         self.state.unwrap_or_default()
     }
 
-    /// Outcomes in a row that argue for another state than the present one.
+    /// Outcomes that argue for another state than the present one.
     pub fn row(&self) -> u32 {
         self.row
+    }
+
+    /// Whether outcomes argue for a worse state, and have not done so often enough.
+    pub fn is_doubtful(&self) -> bool {
+        self.row > 0 && self.pull == Some(Pull::Worse)
     }
 
     /// Takes one outcome. Returns the change of state that it completes, if any.
@@ -56,7 +66,19 @@ impl Tracker {
                 consecutive: 1,
             });
         };
-        let Some(pull) = pull(state, status) else {
+        let pull = pull(state, status);
+        let worse = pull == Some(Pull::Worse);
+        self.recent = self.recent << 1 | u128::from(worse);
+        if let Some(within) = thresholds.within
+            && pull != Some(Pull::Better)
+        {
+            let mask = 1_u128.checked_shl(within).map_or(u128::MAX, |bit| bit - 1);
+            self.row = (self.recent & mask).count_ones();
+            self.pull = (self.row > 0).then_some(Pull::Worse);
+            let enough = worse && self.row >= thresholds.failure;
+            return if enough { self.turn(state, status) } else { None };
+        }
+        let Some(pull) = pull else {
             self.pull = None;
             self.row = 0;
             return None;
@@ -74,8 +96,12 @@ impl Tracker {
         if self.row < needed {
             return None;
         }
-        let change = Change { from: state, to: status, consecutive: self.row };
-        *self = Self { state: Some(status), pull: None, row: 0 };
+        self.turn(state, status)
+    }
+
+    fn turn(&mut self, from: Status, to: Status) -> Option<Change> {
+        let change = Change { from, to, consecutive: self.row };
+        *self = Self { state: Some(to), ..Self::default() };
         Some(change)
     }
 }
@@ -106,7 +132,7 @@ mod tests {
         let states: Vec<Status> = outcomes
             .iter()
             .map(|status| {
-                tracker.observe(*status, Thresholds { failure, success });
+                tracker.observe(*status, Thresholds { failure, within: None, success });
                 tracker.state()
             })
             .collect();
@@ -142,8 +168,26 @@ mod tests {
     }
 
     #[test]
+    fn failures_need_not_come_in_a_row_where_some_of_many_will_do() {
+        let thresholds = Thresholds { failure: 3, within: Some(5), success: 1 };
+        let mut tracker = Tracker::default();
+        let mut see = |status| {
+            tracker.observe(status, thresholds);
+            (tracker.state(), tracker.is_doubtful())
+        };
+        assert_eq!([P, F, P, F].map(|status| see(status).0), [P; 4]);
+        assert_eq!(see(P), (P, true), "two of five");
+        assert_eq!(see(F), (F, false), "three of five");
+        assert_eq!(see(P), (P, false), "what was before the change is forgotten");
+        assert_eq!([F, F, P, P, P].map(|status| see(status).0), [P; 5]);
+        assert_eq!(see(F), (P, true), "the first of the two before is too old to count");
+        assert_eq!([P, P, P, P].map(|status| see(status).1), [true; 4]);
+        assert_eq!(see(P), (P, false));
+    }
+
+    #[test]
     fn a_change_says_from_to_and_how_many() {
-        let thresholds = Thresholds { failure: 2, success: 1 };
+        let thresholds = Thresholds { failure: 2, within: None, success: 1 };
         let mut tracker = Tracker::default();
         assert_eq!(tracker.observe(P, thresholds), Some(Change { from: U, to: P, consecutive: 1 }));
         assert_eq!(tracker.observe(F, thresholds), None);
@@ -158,7 +202,7 @@ mod tests {
     proptest! {
         #[test]
         fn thresholds_never_skip(outcomes in statuses(), failure in 1u32..6, success in 1u32..6) {
-            let thresholds = Thresholds { failure, success };
+            let thresholds = Thresholds { failure, within: None, success };
             let mut tracker = Tracker::default();
             let mut differing = 0;
             for (index, status) in outcomes.iter().enumerate() {
@@ -185,7 +229,7 @@ mod tests {
             outcomes in statuses(), last in proptest::sample::select(&Status::ALL[..]),
             failure in 1u32..6, success in 1u32..6,
         ) {
-            let thresholds = Thresholds { failure, success };
+            let thresholds = Thresholds { failure, within: None, success };
             let mut tracker = Tracker::default();
             for status in outcomes.into_iter().chain(std::iter::repeat_n(last, 6)) {
                 tracker.observe(status, thresholds);

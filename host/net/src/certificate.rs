@@ -41,6 +41,10 @@ pub struct Certificate {
     pub path_not_after: SystemTime,
     /// How many certificates the server sent.
     pub chain_length: usize,
+    /// The issuer at which the way up from the server's certificate breaks off, since its own
+    /// certificate was not sent: a root in the usual case. `None` if the way ends at a certificate
+    /// that claims to have issued itself.
+    pub missing_issuer: Option<String>,
     /// The server's own certificate.
     leaf: CertificateDer<'static>,
 }
@@ -65,6 +69,7 @@ impl Certificate {
         let above: Vec<X509Certificate<'_>> =
             chain[1..].iter().filter_map(|der| parsed(der)).collect();
         let expiries = above.iter().map(|above| time(above.validity().not_after));
+        let (path_not_after, missing_issuer) = path(&leaf, &above);
         Some(Self {
             subject: printable(&leaf.subject().to_string()),
             issuer: printable(&leaf.issuer().to_string()),
@@ -72,8 +77,9 @@ impl Certificate {
             not_before: time(leaf.validity().not_before),
             not_after,
             chain_not_after: expiries.fold(not_after, SystemTime::min),
-            path_not_after: path_not_after(&leaf, &above),
+            path_not_after,
             chain_length: chain.len(),
+            missing_issuer,
             leaf: chain.first()?.clone().into_owned(),
         })
     }
@@ -128,14 +134,16 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     all.filter_map(name).take(MAX_NAMES).collect()
 }
 
-/// When the first certificate expires on the way from `leaf` to its last issuer that was sent. Of
-/// several certificates of one issuer, the one that is good for longest is taken.
-fn path_not_after(leaf: &X509Certificate<'_>, above: &[X509Certificate<'_>]) -> SystemTime {
+/// When the first certificate expires on the way from `leaf` to its last issuer that was sent, and
+/// the issuer that was not. Of several certificates of one issuer, the one that is good for longest
+/// is taken.
+fn path(leaf: &X509Certificate<'_>, above: &[X509Certificate<'_>]) -> (SystemTime, Option<String>) {
     let mut current = leaf;
     let mut earliest = time(leaf.validity().not_after);
+    let is_root = |c: &X509Certificate<'_>| c.subject().as_raw() == c.issuer().as_raw();
     // Each step takes one certificate, so that a circle ends too.
     for _ in above {
-        if current.subject().as_raw() == current.issuer().as_raw() {
+        if is_root(current) {
             break;
         }
         let issuers = above.iter().filter(|c| c.subject().as_raw() == current.issuer().as_raw());
@@ -145,7 +153,8 @@ fn path_not_after(leaf: &X509Certificate<'_>, above: &[X509Certificate<'_>]) -> 
         earliest = earliest.min(time(issuer.validity().not_after));
         current = issuer;
     }
-    earliest
+    let missing = (!is_root(current)).then(|| printable(&current.issuer().to_string()));
+    (earliest, missing)
 }
 
 /// A name the way Go's libraries write it, which is what dashboards know: attributes in a fixed
@@ -304,6 +313,8 @@ mod tests {
         assert!(facts.chain_not_after < facts.path_not_after);
         let alone = Certificate::read(&chain[..1]).expect("valid X.509");
         assert_eq!(alone.path_not_after, alone.not_after);
+        assert!(alone.missing_issuer.is_some_and(|issuer| issuer.contains("middle")));
+        assert_eq!(facts.missing_issuer, None);
     }
 
     #[test]

@@ -110,9 +110,14 @@ kinds! {
     TlsWrongName => "tls-wrong-name",
     /// The certificate does not lead to a trusted root.
     TlsUntrusted => "tls-untrusted",
+    /// The chain ends before it comes to a root: the server left out certificates between its own
+    /// and the root, or the root is one that nobody here knows.
+    TlsIncomplete => "tls-incomplete",
+    /// No version of TLS that both sides speak.
+    TlsVersion => "tls-version",
     /// The server wants a certificate of ours, or another one.
     TlsClientCertificate => "tls-client-certificate",
-    /// No common protocol version, cipher or application protocol, or not TLS at all.
+    /// No common cipher or application protocol, or not TLS at all.
     TlsProtocol => "tls-protocol",
     /// Any other failure of TLS.
     TlsOther => "tls-other",

@@ -4,6 +4,7 @@
 //! resumption is off, so that each handshake really shows the server's certificate. Revocation is
 //! not looked at.
 
+mod asked;
 mod binding;
 mod explain;
 mod options;
@@ -20,6 +21,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::{Certificate, Failure, FailureKind, Phase, Trace};
 
+use asked::Asked;
 pub(crate) use explain::failure_within;
 pub use options::{BadTls, Identity, TlsOptions, Trust};
 use verify::{Judge, Recorder};
@@ -92,16 +94,26 @@ impl Tls {
         let mut config = self.0.template.clone();
         config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
         config.dangerous().set_certificate_verifier(recorder.clone());
+        let resolver = Arc::new(Asked::new(config.client_auth_cert_resolver.clone()));
+        config.client_auth_cert_resolver = resolver.clone();
 
         let connector = TlsConnector::from(Arc::new(config));
         let doing = || format!("shaking hands (TLS) with `{host}`");
         let handshake = async { Ok(connector.connect(name, stream).await) };
         let result = trace.stage(Phase::Tls, doing, handshake).await;
+        trace.tls_client_asked = resolver.was_asked();
         let chain = recorder.chain();
         trace.certificate = Certificate::read(&chain);
         let stream = result?.map_err(|error| {
-            explain::handshake(&error, host, trace.certificate.as_ref(), &recorder)
+            explain::handshake(
+                &error,
+                host,
+                trace.certificate.as_ref(),
+                &recorder,
+                resolver.was_asked(),
+            )
         })?;
+        trace.tls_verified = !recorder.trusts_anyone();
         trace.tls_version = match stream.get_ref().1.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_2) => Some("1.2"),
             Some(rustls::ProtocolVersion::TLSv1_3) => Some("1.3"),

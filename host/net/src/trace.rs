@@ -24,6 +24,11 @@ pub struct Trace {
     pub tried: Option<SocketAddr>,
     /// What the server's certificate says, whether or not it was accepted.
     pub certificate: Option<Certificate>,
+    /// Whether that certificate was found to lead to a trusted root.
+    pub tls_verified: bool,
+    /// Whether the server asked for a certificate of ours. Over TLS 1.3 it says only after the
+    /// handshake whether it does without.
+    pub tls_client_asked: bool,
     /// The negotiated version of TLS: `1.2` or `1.3`.
     pub tls_version: Option<&'static str>,
     /// The negotiated cipher suite, by its registered name: `TLS_AES_128_GCM_SHA256`.
@@ -87,6 +92,8 @@ impl Trace {
             peer: None,
             tried: None,
             certificate: None,
+            tls_verified: false,
+            tls_client_asked: false,
             tls_version: None,
             tls_cipher: None,
         }

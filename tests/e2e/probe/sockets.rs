@@ -67,3 +67,62 @@ fn tcp_has_the_metrics_of_the_prober_of_that_name() {
         assert_eq!(promtool(&text), "", "{text}");
     }
 }
+
+#[test]
+fn every_kind_that_talks_over_a_connection_probes_what_it_is_given() {
+    let (mail, boxes, shell) = (
+        crate::support::mail::exim(),
+        crate::support::mail::dovecot(),
+        crate::support::mail::sshd(),
+    );
+    let of = |kind: &str, keys: &str| module(kind, keys).replace("\"tcp\"", &format!("\"{kind}\""));
+    let calls = "[[listen]]\nname = \"calls\"\naddress = \"127.0.0.1:0\"\nprotocol = \"grpc\"\n";
+    let config = [
+        calls.to_owned(),
+        of("smtp", "starttls = true\ntls-ca = \"mail.pem\""),
+        of("imap", ""),
+        of("ssh", ""),
+        of("tls", "starttls = \"imap\"\ntls-ca = \"boxes.pem\""),
+        of("grpc", "").replace("127.0.0.0/8", "127.0.0.1"),
+    ];
+    let host = host()
+        .config(&config.concat())
+        .file("mail.pem", &mail.ca)
+        .file("boxes.pem", &boxes.ca)
+        .start();
+    let cases = [
+        ("smtp", mail.port, set(&[ALWAYS, TCP, TLS, MEASURED])),
+        ("imap", boxes.port, set(&[ALWAYS, TCP, MEASURED])),
+        ("ssh", shell.port, set(&[ALWAYS, TCP, MEASURED])),
+        ("tls", boxes.port, {
+            let mut names = set(&[ALWAYS, TCP, TLS, MEASURED]);
+            names.remove("probe_failed_due_to_regex");
+            names
+        }),
+    ];
+    for (name, port, expected) in cases {
+        let found = metrics(&host, name, &format!("127.0.0.1:{port}"));
+        assert_eq!(names(&found), expected, "{name}");
+        expect(&found, &[("probe_success", 1.0)]);
+        assert_eq!(promtool(&found), "", "{found}");
+    }
+    let address = host.listener_address("calls").to_string();
+    let found = metrics(&host, "grpc", &address);
+    assert_eq!(promtool(&found), "", "{found}");
+    // Without a check everything is well.
+    expect(
+        &found,
+        &[
+            ("probe_success", 1.0),
+            ("probe_grpc_ssl", 0.0),
+            ("probe_grpc_status_code", 0.0),
+            ("probe_grpc_healthcheck_response{serving_status=\"SERVING\"}", 1.0),
+            ("probe_grpc_healthcheck_response{serving_status=\"NOT_SERVING\"}", 0.0),
+        ],
+    );
+    // What the module does not name is not connected to.
+    for name in ["smtp", "imap", "ssh", "tls", "grpc"] {
+        let answer = probe(&host, name, "10.0.0.1:25", "");
+        assert_eq!(answer.code, 403, "{name}: {}", answer.body);
+    }
+}

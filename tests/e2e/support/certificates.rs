@@ -51,6 +51,27 @@ impl Authority {
         self.sign(params)
     }
 
+    /// By an issuer between this one and it: with that one's certificate, and without.
+    pub(crate) fn issue_below_another(&self) -> (Pair, Pair) {
+        let mut above = params(&[], (2020, 2185));
+        above.distinguished_name.push(DnType::CommonName, "wellcheck test middle");
+        above.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let middle = CertifiedIssuer::signed_by(above, key, &self.issuer).expect("an issuer");
+        let key = KeyPair::generate().expect("a key");
+        let leaf = params(&["localhost", "127.0.0.1"], (2020, 2180));
+        let leaf = leaf.signed_by(&key, &middle).expect("a certificate").pem();
+        let pair = |certificate| Pair { certificate, key: key.serialize_pem() };
+        (pair(format!("{leaf}{}", middle.pem())), pair(leaf))
+    }
+
+    /// One that nobody but itself vouches for.
+    pub(crate) fn self_signed(names: &[&str]) -> Pair {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params(names, (2020, 2180)).self_signed(&key).expect("a certificate");
+        Pair { certificate: certificate.pem(), key: key.serialize_pem() }
+    }
+
     fn sign(&self, params: CertificateParams) -> Pair {
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");

@@ -86,6 +86,14 @@ pub(crate) fn expect_no_password(host: &Host) {
     }
 }
 
+/// A `[[check]]` of a kind that has a host and a port for its target.
+pub(crate) fn at(kind: &str, name: &str, target: impl std::fmt::Display, keys: &str) -> String {
+    format!(
+        "[[check]]\nname = \"{name}\"\nkind = \"{kind}\"\ntarget = \"{target}\"\ninterval = \"10s\"\n{}{keys}\n",
+        if keys.contains("timeout") { "" } else { "timeout = \"10s\"\n" }
+    )
+}
+
 /// Runs a check of `kind` against everybody who misbehaves. `url` makes one for an address, and
 /// `flood` is what a server says first so that it is believed, and then for ever.
 #[track_caller]

@@ -11,6 +11,7 @@ pub(crate) mod guests;
 pub(crate) mod host;
 pub(crate) mod http;
 pub(crate) mod listener;
+pub(crate) mod mail;
 pub(crate) mod mongo;
 pub(crate) mod nginx;
 pub(crate) mod node;

@@ -4,10 +4,12 @@
 //! as long as the tests' process: a shell holds the other end of a pipe, and when that closes, by
 //! whatever end, it stops the server and removes the folder.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use super::wait::{LIMIT, until, until_within};
@@ -50,10 +52,16 @@ pub(crate) fn folder(name: &str) -> PathBuf {
     dir.expect("a temporary folder").keep()
 }
 
-/// An address that was free a moment ago.
+/// An address that was free a moment ago, and was given to no other test of this process.
 pub(crate) fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
-    listener.local_addr().expect("it is bound")
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback can be bound");
+        let address = listener.local_addr().expect("it is bound");
+        if GIVEN.lock().expect("nothing panics while it holds it").insert(address.port()) {
+            return address;
+        }
+    }
 }
 
 /// A port that was free a moment ago.

@@ -13,7 +13,6 @@ mod link;
 mod question;
 pub(super) mod scram;
 pub(super) mod settings;
-mod wire;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -29,6 +28,7 @@ pub(super) use settings::Server;
 pub(super) use wire::{Bounded, Trouble, Wire, said};
 
 use super::probed::Probed;
+use super::wire;
 use super::{Checker, RunContext};
 
 /// What a kind adds: its protocol.

@@ -6,6 +6,8 @@
 
 mod grants;
 mod import;
+mod judgement;
+mod maintenance;
 mod module;
 mod share;
 
@@ -13,6 +15,8 @@ use crate::limits::{HOST_LIMITS, LOAD_LIMITS, Limit, RUN_LIMITS};
 
 pub use grants::{DIR_GRANT, GRANTS, HTTP_GRANT};
 pub use import::IMPORT;
+pub use judgement::JUDGEMENT;
+pub use maintenance::{MAINTENANCE, RUNS};
 pub use module::MODULE;
 pub use share::{AGENT, ENVIRONMENT, SHARE};
 
@@ -66,6 +70,8 @@ pub const ROOT: &[Key] = &[
     key("agent", "", "[agent]", "What this instance is called by those who ask about shares."),
     key("environment", "", "[[environment]]", "Another instance that has shares."),
     key("module", "", "[[module]]", "How `GET /probe` looks at a target that the request names."),
+    key("maintenance", "", "[[maintenance]]", "When somebody works on something."),
+    key("runs", "", "[runs]", "How many checks run at once."),
     key("import", "", "[[import]]", "A file of another tool that makes checks."),
 ];
 
@@ -214,8 +220,26 @@ pub const TIMING: &[Key] = &[
     key(
         "failure-threshold",
         "3",
-        "failure-threshold = 2",
-        "Outcomes in a row, worse than the state, until the state changes, 1 to 100. The first outcome decides at once.",
+        "failure-threshold = \"3 of 5\"",
+        "Outcomes in a row, worse than the state, until the state changes, 1 to 100; or so many of so many recent ones, at most 100. The first outcome decides at once.",
+    ),
+    key(
+        "retry-interval",
+        "the interval",
+        "retry-interval = \"5s\"",
+        "From run to run while outcomes argue for a worse state and have not done so often enough, 50ms to the interval.",
+    ),
+    key(
+        "stale-after",
+        "10",
+        "stale-after = 3",
+        "After so many intervals without a run nobody knows the state: it is `unknown` for the reason `stale`, until one ends. 0 to 1000; 0 is never.",
+    ),
+    key(
+        "flapping",
+        "true",
+        "flapping = false",
+        "Whether a check is shown as flapping while 8 or more of its last 20 steps from outcome to outcome were changes between healthy and not, until fewer than 4 are.",
     ),
     key(
         "success-threshold",
@@ -232,12 +256,20 @@ pub const TIMING: &[Key] = &[
 ];
 
 /// `[defaults]`: what stands there besides the timing.
-pub const DEFAULTS: &[Key] = &[key(
-    "limits",
-    "see `[defaults.limits]`",
-    "limits = { cpu = \"500ms\" }",
-    "What one run of a plugin may use.",
-)];
+pub const DEFAULTS: &[Key] = &[
+    key(
+        "limits",
+        "see `[defaults.limits]`",
+        "limits = { cpu = \"500ms\" }",
+        "What one run of a plugin may use.",
+    ),
+    key(
+        "depends-on",
+        "none",
+        "depends-on = [\"uplink\"]",
+        "What every check depends on that says nothing of it, but for those named here and those with `uplink`.",
+    ),
+];
 
 /// `[[check]]`: what every kind has besides the timing.
 pub const CHECK: &[Key] = &[
@@ -286,13 +318,43 @@ pub const CHECK: &[Key] = &[
         "depends-on",
         "none",
         "depends-on = [\"db\"]",
+        "Checks or groups, by name, without which this check cannot be healthy. While one of them is not, this check runs on; if it fails then, it is `unknown` for the reason `blocked`, which is no failure of its own, and what it is blocked by is named.",
+    ),
+    key(
+        "uplink",
+        "false",
+        "uplink = true",
+        "Whether this check watches our own connection: while it is not healthy, what depends on it is `unknown` for the reason `offline`.",
+    ),
+    key(
+        "start-after",
+        "none",
+        "start-after = [\"db\"]",
         "Checks or groups, by name, each of which must have been healthy once before this check runs for the first time.",
+    ),
+    key(
+        "cron",
+        "none",
+        "cron = \"0 6 * * MON-FRI\"",
+        "Runs at these times, and once at the start, in place of every `interval`: minute, hour, day of month, month and day of week, with seconds in front where six are given. `jitter` spreads the runs.",
+    ),
+    key(
+        "time-zone",
+        "\"UTC\"",
+        "time-zone = \"Europe/Berlin\"",
+        "The zone of `cron`: a name of the IANA database.",
     ),
     key(
         "startup-interval",
         "none",
         "startup-interval = \"5s\"",
         "From run to run until the check has been healthy for the first time, 50ms to 7d; `interval` holds from then on.",
+    ),
+    key(
+        "startup-deadline",
+        "none",
+        "startup-deadline = \"2m\"",
+        "How long the start-up phase may last, 50ms to 7d. Until then failures are not believed: the check is `unknown` for the reason `starting`.",
     ),
     key(
         "startup-with",
@@ -496,6 +558,11 @@ pub const SECTIONS: &[Section] = &[
         doc: "A check. All keys of `[defaults]` stand here too.",
         keys: CHECK,
     },
+    Section {
+        header: "[[check]]",
+        doc: "What makes a check warn or fail besides what its kind says. Also in `[[module]]`.",
+        keys: JUDGEMENT,
+    },
     Section { header: "[[group]]", doc: "Several checks or groups as one.", keys: GROUP },
     Section {
         header: "[[endpoint]]",
@@ -527,6 +594,12 @@ pub const SECTIONS: &[Section] = &[
         doc: "How `GET /probe` looks at a target that the request names. Also in files of `conf.d`.",
         keys: MODULE,
     },
+    Section {
+        header: "[[maintenance]]",
+        doc: "When somebody works on something: what it is for runs and is shown, and does not count. Also in files of `conf.d`.",
+        keys: MAINTENANCE,
+    },
+    Section { header: "[runs]", doc: "How many checks run at once.", keys: RUNS },
     Section {
         header: "[[import]]",
         doc: "A file of another tool that makes checks. Also in files of `conf.d`.",

@@ -27,17 +27,19 @@ use std::time::Duration;
 
 use crate::check::CheckSpec;
 use crate::endpoint::{EndpointSpec, ListenSpec};
+use crate::fact::{Asked, FactKey};
 use crate::grant::Grants;
 use crate::group::GroupSpec;
 use crate::id::{CheckName, PluginName};
 use crate::import::Options;
 use crate::limits::{HostLimits, LoadLimits};
+use crate::maintenance::Window;
 use crate::module::ModuleSpec;
 use crate::redact::Redactor;
 use crate::share::Sharing;
 
 pub use problem::{Problem, Problems, Severity};
-pub use resolve::{load, outline};
+pub use resolve::{load, moment, outline};
 pub use tree::Lookup;
 
 /// Longest configuration file, in bytes.
@@ -92,14 +94,21 @@ pub struct Sources {
 /// Reads the keys of built-in kinds, which the core does not know. Asked while the rest is being
 /// read, so that all problems are found in one go.
 pub trait Kinds {
+    /// The facts that the runs of a kind find out, for conditions; nothing for one that is unknown.
+    fn facts(&self, _kind: &str) -> &'static [&'static [FactKey]] {
+        &[]
+    }
+
     /// `what` is being read, for messages; `settings` are the keys that are not common to all
-    /// checks. Without a `name`, only the problems matter.
+    /// checks, `asked` is what the check's conditions mention. Without a `name`, only the problems
+    /// matter.
     fn read(
         &mut self,
         what: &str,
         name: Option<&CheckName>,
         kind: &tree::Text,
         settings: &tree::Table,
+        asked: &Asked,
         problems: &mut Problems,
     );
 
@@ -109,6 +118,7 @@ pub trait Kinds {
         _what: &str,
         _kind: &tree::Text,
         _settings: &tree::Table,
+        _asked: &Asked,
         _problems: &mut Problems,
     ) {
     }
@@ -144,6 +154,10 @@ pub struct Config {
     pub sharing: Sharing,
     /// `[[module]]`, by name, with the standard one.
     pub modules: Vec<ModuleSpec>,
+    /// `[[maintenance]]`.
+    pub windows: Vec<Window>,
+    /// `[runs]`.
+    pub runs: Runs,
     /// `[secrets]`, by name. `Debug` shows the names only.
     pub secrets: Arc<BTreeMap<String, String>>,
     /// `[store] path`: where checks keep what they keep; the program has a default.
@@ -165,6 +179,8 @@ impl fmt::Debug for Config {
             listeners,
             sharing,
             modules,
+            windows,
+            runs,
             secrets,
             store,
             redactor,
@@ -179,6 +195,8 @@ impl fmt::Debug for Config {
             .field("listeners", listeners)
             .field("sharing", sharing)
             .field("modules", modules)
+            .field("windows", windows)
+            .field("runs", runs)
             .field("secrets", &secrets.keys())
             .field("store", store)
             .field("redactor", redactor)
@@ -225,6 +243,22 @@ pub struct Plugins {
     pub load: LoadLimits,
     /// What the host holds ready for plugins.
     pub host: HostLimits,
+}
+
+/// `[runs]`: how many checks run at once.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Runs {
+    /// All together; the program has a default.
+    pub most: Option<usize>,
+    /// By kind, with where that stands.
+    pub kinds: BTreeMap<String, (usize, tree::Place)>,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        let kinds = BTreeMap::from([("exec".to_owned(), (16, tree::Place::file("")))]);
+        Self { most: None, kinds }
+    }
 }
 
 /// Who may call the routes that change something.

@@ -70,6 +70,11 @@ impl Reader {
         self.table.entries.contains_key(key)
     }
 
+    /// The value of a key that has not been taken yet.
+    pub fn peek(&self, key: &str) -> Option<&Value> {
+        self.table.entries.get(key).map(|entry| &entry.node.value)
+    }
+
     /// The raw value.
     pub fn take(&mut self, key: &str) -> Option<Entry> {
         debug_assert!(self.known().any(|k| k.name == key), "`{key}` is not in the list of keys");

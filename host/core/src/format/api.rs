@@ -8,12 +8,14 @@ use serde::Serialize;
 
 use super::Selection;
 use crate::check::What;
+use crate::condition::Written;
 use crate::config::Problem;
 use crate::grant::{Grants, Use};
+use crate::id::CheckName;
 use crate::limits::RunLimits;
 use crate::outcome::{Observation, Outcome, Part};
 use crate::snapshot::{
-    Backoff, CheckState, GroupState, Newest, PluginFacts, PluginState, Snapshot,
+    Aside, Backoff, CheckState, GroupState, Newest, PluginFacts, PluginState, Snapshot,
 };
 use crate::status::Status;
 use crate::time::WallTime;
@@ -50,6 +52,9 @@ pub fn detail(state: &CheckState) -> Vec<u8> {
         #[serde(flatten)]
         check: Check<'a>,
         timing: Timing,
+        /// What makes it warn or fail besides what its kind says.
+        #[serde(rename = "conditions", skip_serializing_if = "Option::is_none")]
+        judgement: Option<&'a Written>,
         #[serde(skip_serializing_if = "Option::is_none")]
         grants: Option<GrantsOf<'a>>,
         #[serde(skip_serializing_if = "Option::is_none", serialize_with = "limits")]
@@ -66,9 +71,15 @@ pub fn detail(state: &CheckState) -> Vec<u8> {
             interval: show_duration(state.spec.timing.interval),
             timeout: show_duration(state.spec.timing.timeout),
             jitter: show_duration(state.spec.timing.jitter),
-            failure_threshold: state.spec.thresholds.failure,
+            failure_threshold: match state.spec.thresholds.within {
+                None => Threshold::Row(state.spec.thresholds.failure),
+                Some(all) => Threshold::Of(format!("{} of {all}", state.spec.thresholds.failure)),
+            },
+            cron: state.spec.cron.as_ref().map(ToString::to_string),
+            retry_interval: state.spec.timing.retry.map(show_duration),
             success_threshold: state.spec.thresholds.success,
         },
+        judgement: state.spec.judgement.written(),
         grants: granted.map(|granted| grants(state, granted)),
         limits,
         outcome: outcome(state),
@@ -170,6 +181,20 @@ struct Check<'a> {
     /// Somebody works on its target; it does not count.
     #[serde(skip_serializing_if = "is_false")]
     maintenance: bool,
+    /// Somebody stopped it; it does not count.
+    #[serde(skip_serializing_if = "is_false")]
+    paused: bool,
+    /// What is known of the maintenance or the pause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aside: Option<AsideOf<'a>>,
+    /// Its outcomes go to and fro.
+    #[serde(skip_serializing_if = "is_false")]
+    flapping: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    depends_on: Vec<&'a str>,
+    /// The root causes of its not being healthy.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blocked_by: Vec<&'a str>,
     /// It is in its start-up phase.
     #[serde(skip_serializing_if = "is_false")]
     starting: bool,
@@ -233,6 +258,20 @@ fn group(state: &GroupState) -> Group<'_> {
     }
 }
 
+/// What is known of a maintenance or a pause.
+#[derive(Serialize)]
+struct AsideOf<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until: Option<WallTime>,
+}
+
+fn aside(aside: &Aside) -> Option<AsideOf<'_>> {
+    let told = AsideOf { title: aside.title.as_deref(), until: aside.until };
+    (told.title.is_some() || told.until.is_some()).then_some(told)
+}
+
 /// It faults again and again, and runs less often.
 #[derive(Serialize)]
 struct BackoffOf {
@@ -255,7 +294,12 @@ fn check(state: &CheckState) -> Check<'_> {
         target: state.facts.target.as_deref(),
         tags: &state.spec.tags,
         labels: &state.spec.labels,
-        maintenance: state.spec.maintenance,
+        maintenance: state.aside.as_ref().is_some_and(|aside| !aside.paused),
+        paused: state.aside.as_ref().is_some_and(|aside| aside.paused),
+        aside: state.aside.as_ref().and_then(aside),
+        flapping: state.flapping,
+        blocked_by: state.blocked_by.iter().map(CheckName::as_str).collect(),
+        depends_on: state.spec.depends_on.iter().map(CheckName::as_str).collect(),
         starting: state.starting,
         state: state.state,
         since: state.since,
@@ -273,12 +317,24 @@ fn check(state: &CheckState) -> Check<'_> {
     }
 }
 
+/// As the configuration has it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Threshold {
+    Row(u32),
+    Of(String),
+}
+
 #[derive(Serialize)]
 struct Timing {
     interval: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_interval: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cron: Option<String>,
     timeout: String,
     jitter: String,
-    failure_threshold: u32,
+    failure_threshold: Threshold,
     success_threshold: u32,
 }
 

@@ -54,8 +54,6 @@ pub(super) fn word(status: Status) -> &'static str {
 mod tests {
     use super::*;
     use crate::format::testing::{check, failed, snapshot};
-    use std::sync::Arc;
-
     #[test]
     fn a_word_and_its_code() {
         let answer = |sample| {
@@ -69,7 +67,7 @@ mod tests {
             assert_eq!(answer(check("a", status)), (code, word.to_owned()), "{status}");
         }
         let mut aside = failed("a");
-        Arc::make_mut(&mut aside.spec).maintenance = true;
+        aside.aside = Some(crate::snapshot::Aside::maintenance());
         assert_eq!(answer(aside), (200, "Degraded".to_owned()));
     }
 }

@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn maintenance_is_a_success_and_a_groups_rule_decides() {
         let mut aside = check("a", Status::Fail);
-        std::sync::Arc::make_mut(&mut aside.spec).maintenance = true;
+        aside.aside = Some(crate::snapshot::Aside::maintenance());
         assert_eq!(of(&snapshot([aside], [])).0, 200);
         let any = group("any", &["a", "b"], Status::Pass, (1, 2));
         let members = [check("a", Status::Pass), check("b", Status::Fail)];

@@ -172,7 +172,7 @@ mod tests {
             |status| Consul.code(&Selection::all(&snapshot(vec![check("a", status)], vec![])));
         assert_eq!(Status::ALL.map(code), [200, 429, 503, 503]);
         let mut aside = check("a", Status::Pass);
-        Arc::make_mut(&mut aside.spec).maintenance = true;
+        aside.aside = Some(crate::snapshot::Aside::maintenance());
         let aside = snapshot(vec![aside], vec![]);
         let selection = Selection::all(&aside);
         assert_eq!((Consul.code(&selection), whole(&selection)), (503, "maintenance"));
@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn a_group_is_a_service_and_its_members_are_the_checks() {
         let mut aside = failed("c");
-        Arc::make_mut(&mut aside.spec).maintenance = true;
+        aside.aside = Some(crate::snapshot::Aside::maintenance());
         let checks = vec![check("a", Status::Pass), check("b", Status::Warn), aside];
         let snapshot = snapshot(checks, vec![group("g", &["a", "b", "c"], Status::Warn, (1, 3))]);
         let body = body(&Selection::item(&snapshot, snapshot.item("g").expect("it is there")));

@@ -112,8 +112,6 @@ fn group_state(selection: &Selection<'_>, group: &GroupState) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::testing::{check, group, snapshot};
     use super::super::{Detail, Options};
     use super::*;
@@ -137,7 +135,7 @@ mod tests {
 
     fn aside(name: &str) -> CheckState {
         let mut check = check(name, Status::Fail);
-        Arc::make_mut(&mut check.spec).maintenance = true;
+        check.aside = Some(crate::snapshot::Aside::maintenance());
         check
     }
 

@@ -22,8 +22,9 @@ use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use super::facts::milliseconds;
 use super::{Format, Scope, Selection, backing_off, notes};
 use crate::endpoint::Detail;
+use crate::id::CheckName;
 use crate::outcome::{Observation, Outcome, Part};
-use crate::snapshot::{CheckState, GroupState, Item, Last};
+use crate::snapshot::{Aside, CheckState, GroupState, Item, Last};
 use crate::status::Status;
 use crate::time::WallTime;
 
@@ -246,6 +247,8 @@ struct Entry<'a> {
     state: Status,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    blocked_by: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     observed_value: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -266,13 +269,23 @@ struct Entry<'a> {
 
 const IN_MAINTENANCE: &str = "in maintenance: it is shown and does not count";
 
+/// Why a check does not count.
+fn note(aside: &Aside) -> String {
+    let until = aside.until.map(|until| format!(" until {until}")).unwrap_or_default();
+    let title = aside.title.as_ref().map(|title| format!(" ({title})")).unwrap_or_default();
+    format!("{}{until}: it is shown and does not count{title}", aside.word())
+}
+
 fn entry<'a>(selection: &Selection<'_>, check: &'a CheckState) -> Entry<'a> {
-    let maintenance = check.spec.maintenance;
+    let maintenance = check.aside.is_some();
     let status = if maintenance { "warn" } else { word(check.state) };
     let milliseconds = check.duration().map(milliseconds);
     let mut notes: Vec<String> = backing_off(check).into_iter().collect();
-    if maintenance {
-        notes.insert(0, IN_MAINTENANCE.to_owned());
+    if check.flapping {
+        notes.insert(0, "flapping: its outcomes go to and fro".to_owned());
+    }
+    if let Some(aside) = &check.aside {
+        notes.insert(0, note(aside));
     }
     let more = selection.scope != Scope::All;
     let details = match check.current().map(|last| &last.run.outcome) {
@@ -288,6 +301,7 @@ fn entry<'a>(selection: &Selection<'_>, check: &'a CheckState) -> Entry<'a> {
         status,
         state: check.state,
         reason: check.reason(),
+        blocked_by: check.blocked_by.iter().map(CheckName::as_str).collect(),
         observed_value: milliseconds,
         observed_unit: milliseconds.map(|_| "ms"),
         time: check.ran_at(),

@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn groups_stand_for_their_members_and_maintenance_is_excluded() {
         let mut aside = check("m", Status::Fail);
-        std::sync::Arc::make_mut(&mut aside.spec).maintenance = true;
+        aside.aside = Some(crate::snapshot::Aside::maintenance());
         let any = group("any", &["a", "b"], Status::Warn, (1, 2));
         let checks = [check("a", Status::Warn), check("b", Status::Fail), aside];
         let whole = snapshot(checks, [any]);

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn the_whole_is_the_and_of_its_checks() {
         let mut aside = failed("aside");
-        Arc::make_mut(&mut aside.spec).maintenance = true;
+        aside.aside = Some(crate::snapshot::Aside::maintenance());
         let mut dropped = check("dropped", Status::Unknown);
         Arc::make_mut(&mut dropped.spec).origin = Origin::Dropped;
         dropped.answered = false;

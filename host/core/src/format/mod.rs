@@ -269,7 +269,7 @@ impl<'a> Selection<'a> {
 
     /// Whether any check of it is in maintenance, told or not.
     fn has_maintenance(&self) -> bool {
-        self.aside || self.checks.iter().any(|check| check.spec.maintenance)
+        self.aside || self.checks.iter().any(|check| check.aside.is_some())
     }
 
     /// Whether the answer is about one check or one group.
@@ -340,6 +340,12 @@ fn running(plugin: &PluginState) -> String {
         Some(facts) => format!("; version {} goes on", facts.version),
         None => String::new(),
     }
+}
+
+/// What is worth a word before the message: `in maintenance: `, `paused: `, `flapping: `.
+fn remarks(item: Item<'_>) -> String {
+    let flapping = matches!(item, Item::Check(check) if check.flapping).then_some("flapping");
+    item.aside().into_iter().chain(flapping).map(|word| format!("{word}: ")).collect()
 }
 
 /// Why a check runs less often than its interval says, and until when.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use super::{Format, Scope, Selection, well_or_aside};
+use super::{Format, Scope, Selection, remarks, well_or_aside};
 use crate::outcome::{Observation, Outcome};
 use crate::snapshot::{CheckState, Item};
 use crate::status::Status;
@@ -98,7 +98,7 @@ fn long_text(selection: &Selection<'_>, text: &mut String) {
             Item::Check(check) => check.message().to_owned(),
             Item::Group(group) => group.message(),
         };
-        let aside = if item.in_maintenance() { "in maintenance: " } else { "" };
+        let aside = remarks(*item);
         let message = plain(&message, MAX_LINE);
         let line = format!("[{}] {}: {aside}{message}", word(item.state()), item.name());
         // The last line has room to say how much is missing.
@@ -235,7 +235,6 @@ fn range(text: &str, factor: f64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use proptest::prelude::*;
@@ -268,7 +267,7 @@ mod tests {
         };
         let queue = measured("queue", "501 | messages\nand more", vec![depth]);
         let mut aside = check("m", Status::Fail);
-        Arc::make_mut(&mut aside.spec).maintenance = true;
+        aside.aside = Some(crate::snapshot::Aside::maintenance());
         let whole = snapshot(
             [check("db", Status::Fail), queue, aside],
             [group("g", &["db"], Status::Fail, (0, 1))],
@@ -347,7 +346,7 @@ mod tests {
     #[test]
     fn maintenance_is_ok() {
         let mut aside = check("m", Status::Fail);
-        Arc::make_mut(&mut aside.spec).maintenance = true;
+        aside.aside = Some(crate::snapshot::Aside::maintenance());
         let whole = snapshot([aside], []);
         let item = Item::Check(whole.check("m").expect("it is there"));
         let selection = Selection::item(&whole, item);

@@ -161,14 +161,14 @@ mod tests {
     fn it_is_offline_until_it_has_passed_and_unknown_where_there_is_nothing_to_know() {
         let pending = CheckState { last: None, ..check("a", Status::Unknown) };
         let mut aside = check("m", Status::Fail);
-        Arc::make_mut(&mut aside.spec).maintenance = true;
+        aside.aside = Some(crate::snapshot::Aside::maintenance());
         let mut resting = group("rests", &["m"], Status::Unknown, (0, 0));
         resting.maintenance = true;
         let mut bare = group("bare", &[], Status::Unknown, (0, 0));
         bare.asked = false;
         let starting = group("starts", &["a"], Status::Unknown, (0, 1));
         let mut alone = check("z", Status::Fail);
-        Arc::make_mut(&mut alone.spec).maintenance = true;
+        alone.aside = Some(crate::snapshot::Aside::maintenance());
         let (code, body) = of(&snapshot([pending, aside, alone], [bare, resting, starting]));
         assert_eq!(code, 503);
         let list = body.as_array().expect("a list");

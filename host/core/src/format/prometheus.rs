@@ -9,7 +9,9 @@
 //! | `wellcheck_health_state{state}` | the state of all: 1 for the one that it is, 0 for the others |
 //! | `wellcheck_check_state{check,kind,state}` | of each check, likewise |
 //! | `wellcheck_check_healthy{check,kind}` | 1 where it passes or warns |
-//! | `wellcheck_maintenance{check}` | 1 where it is in maintenance |
+//! | `wellcheck_maintenance{check}` | 1 where it is in maintenance or paused |
+//! | `wellcheck_check_blocked{check}` | 1 where something is not healthy that it depends on |
+//! | `wellcheck_check_flapping{check}` | 1 where its outcomes go to and fro |
 //! | `wellcheck_check_state_since_timestamp_seconds{check}` | when its state was reached |
 //! | `wellcheck_check_runs_total{check,status}` | its runs, by what they argued for |
 //! | `wellcheck_check_failures_total{check,reason}` | its runs that did not pass, by reason |
@@ -179,10 +181,20 @@ fn checks(out: &mut Exposition, checks: &[Arc<CheckState>]) {
         let labels = [("check", check.spec.name.as_str()), ("kind", check.spec.kind())];
         family.sample(&Labels::new(&labels), flag(check.state.is_healthy()));
     }
-    let help = "Whether a check is in maintenance, so that it does not count.";
+    let help = "Whether a check is in maintenance or paused, so that it does not count.";
     let mut family = out.family(Kind::Gauge, "wellcheck_maintenance", help);
     for check in checks {
-        family.sample(&of(check), flag(check.spec.maintenance));
+        family.sample(&of(check), flag(check.aside.is_some()));
+    }
+    let help = "Whether something is not healthy that a check depends on, so that its failures are not its own.";
+    let mut family = out.family(Kind::Gauge, "wellcheck_check_blocked", help);
+    for check in checks {
+        family.sample(&of(check), flag(!check.blocked_by.is_empty()));
+    }
+    let help = "Whether the outcomes of a check go to and fro.";
+    let mut family = out.family(Kind::Gauge, "wellcheck_check_flapping", help);
+    for check in checks {
+        family.sample(&of(check), flag(check.flapping));
     }
 }
 

@@ -106,7 +106,7 @@ mod tests {
         let mut titled = check("a", Status::Warn);
         Arc::make_mut(&mut titled.spec).title = Some("The \"shop\"".to_owned());
         let mut aside = check("m", Status::Fail);
-        Arc::make_mut(&mut aside.spec).maintenance = true;
+        aside.aside = Some(crate::snapshot::Aside::maintenance());
         let whole = snapshot([titled, aside], [group("g", &["a"], Status::Unknown, (0, 1))]);
         let found = |name| {
             let badge = one(&whole, name);

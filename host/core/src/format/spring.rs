@@ -163,8 +163,6 @@ mod tests {
     use crate::format::testing::{check, failed, group, snapshot};
     use crate::snapshot::Snapshot;
     use serde_json::{Value, json};
-    use std::sync::Arc;
-
     fn told(snapshot: &Snapshot, detail: Detail) -> Value {
         let selection = Selection::all(snapshot).told(Options { detail, ..Options::default() });
         serde_json::from_slice(&Spring.render(&selection)).expect("JSON")
@@ -233,7 +231,7 @@ mod tests {
         let codes = Status::ALL.map(code);
         assert_eq!(codes, [200, 200, 200, 503], "of pass, warn, unknown and fail");
         let mut aside = check("a", Status::Pass);
-        Arc::make_mut(&mut aside.spec).maintenance = true;
+        aside.aside = Some(crate::snapshot::Aside::maintenance());
         let snapshot = snapshot(vec![aside], vec![]);
         assert_eq!(Spring.code(&Selection::all(&snapshot)), 503);
         assert_eq!(told(&snapshot, Detail::All)["components"]["a"]["status"], "OUT_OF_SERVICE");

@@ -69,7 +69,7 @@ pub(super) fn group(
         members: members.iter().map(member).collect(),
         needs: Needs::All,
         unknown: UnknownMember::Unhealthy,
-        thresholds: Thresholds { failure: 1, success: 1 },
+        thresholds: Thresholds { failure: 1, within: None, success: 1 },
         place: Place::file("wellcheck.toml"),
     };
     let asked = !members.is_empty();

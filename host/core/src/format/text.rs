@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Format, Selection, backing_off, notes, well_or_aside};
+use super::{Format, Selection, backing_off, notes, remarks, well_or_aside};
 use crate::outcome::Outcome;
 use crate::snapshot::{CheckState, Item};
 
@@ -44,7 +44,7 @@ impl Format for Text {
         items.sort_by_key(|item| (item.in_maintenance(), std::cmp::Reverse(item.state())));
         let widest = items.iter().map(|item| item.name().len()).max().unwrap_or(0);
         for item in items {
-            let aside = if item.in_maintenance() { "in maintenance: " } else { "" };
+            let aside = remarks(item);
             let message = match item {
                 Item::Check(check) => outcome(check),
                 Item::Group(group) => format!("group: {}", group.message()),
@@ -84,8 +84,6 @@ fn parts(check: &CheckState, widest: usize, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::super::testing::{check, group, snapshot};
     use super::*;
     use crate::status::Status;
@@ -93,7 +91,7 @@ mod tests {
     #[test]
     fn groups_and_maintenance_have_their_lines_worst_first() {
         let mut aside = check("aside", Status::Fail);
-        Arc::make_mut(&mut aside.spec).maintenance = true;
+        aside.aside = Some(crate::snapshot::Aside::maintenance());
         let checks = [aside, check("b", Status::Fail), check("a", Status::Pass)];
         let groups = [
             group("any", &["a", "b"], Status::Pass, (1, 2)),

@@ -7,7 +7,7 @@
 //! | a port without checks | a group without members: `unknown`, and it does not count |
 //! | every 5 s until the first pass of all, then every 30 s those with `continuous` | `startup-interval`, `startup-with`, `interval`, `continuous` |
 //! | one failure is enough | thresholds of 1 |
-//! | `depends_on`: ready once running, or once its checks have passed | `depends-on` with the groups of these operations that have checks; through one that has none, what that one waits for |
+//! | `depends_on`: ready once running, or once its checks have passed | `start-after` with the groups of these operations that have checks; through one that has none, what that one waits for |
 //!
 //! The order of stages (`execution.group`) is no gate. A stage begins there when the operations of
 //! the one before have *ended*, whether well or not, which nobody sees from outside; to wait until
@@ -40,7 +40,7 @@ pub const MAX_CHECKS: usize = 1_000;
 /// Most groups that one job may make: ports, and ranges without checks.
 pub const MAX_PORTS: usize = 1_000;
 
-/// Most names in all `depends-on` of one job together.
+/// Most names in all `start-after` of one job together.
 const MAX_GATES: usize = 100_000;
 
 /// Most problems of one file that are shown; further ones are counted.
@@ -396,7 +396,7 @@ impl Writer<'_> {
         self.pair("failure-threshold", "1");
         self.pair("success-threshold", "1");
         if !named.after.is_empty() {
-            self.pair("depends-on", &text::list(named.after.iter().map(String::as_str)));
+            self.pair("start-after", &text::list(named.after.iter().map(String::as_str)));
         }
     }
 

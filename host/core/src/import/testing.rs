@@ -4,6 +4,7 @@ use super::yaml::{self, Node, Value};
 use super::{Import, Imported, Options};
 use crate::config::tree::{Lookup, Table, Text};
 use crate::config::{Kinds, Problem, Problems, SourceFile, Sources, load};
+use crate::fact::{Asked, FactKey, Shape, fact};
 use crate::id::CheckName;
 
 /// A file of this name.
@@ -64,7 +65,29 @@ impl Lookup for Anything {
 struct AnyKind;
 
 impl Kinds for AnyKind {
-    fn read(&mut self, _: &str, _: Option<&CheckName>, _: &Text, _: &Table, _: &mut Problems) {}
+    /// Those that imports write conditions over.
+    fn facts(&self, kind: &str) -> &'static [&'static [FactKey]] {
+        const HTTP: &[FactKey] = &[
+            fact("status", Shape::Integer, ""),
+            fact("body", Shape::Text, ""),
+            fact("json", Shape::Json, ""),
+            fact("certificate.days-left", Shape::Number, ""),
+            fact("resolved", Shape::Text, ""),
+            fact("connected", Shape::Boolean, ""),
+        ];
+        if kind == "http" { &[HTTP] } else { &[] }
+    }
+
+    fn read(
+        &mut self,
+        _: &str,
+        _: Option<&CheckName>,
+        _: &Text,
+        _: &Table,
+        _: &Asked,
+        _: &mut Problems,
+    ) {
+    }
 }
 
 /// The configuration is read without a problem.

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 
-use rustls::{AlertDescription, CertificateError, Error, InvalidMessage};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 use super::verify::Recorder;
 use crate::{Certificate, Failure, FailureKind};
@@ -19,14 +19,20 @@ pub(super) fn handshake(
     host: &str,
     certificate: Option<&Certificate>,
     recorder: &Recorder,
+    client_asked: bool,
 ) -> Failure {
     match tls_error(error) {
         Some(Error::InvalidCertificate(reason)) => {
-            let failure = certificate_refused(reason, host, certificate);
-            if failure.kind == FailureKind::TlsUntrusted && recorder.has_no_roots() {
+            let has_no_roots = recorder.has_no_roots();
+            let failure = certificate_refused(reason, host, certificate, has_no_roots);
+            if failure.kind == FailureKind::TlsUntrusted && has_no_roots {
                 return failure.with_note("this system has no trusted roots");
             }
             failure
+        }
+        // Over TLS 1.2 that is how many servers say that they wanted one.
+        Some(Error::AlertReceived(AlertDescription::HandshakeFailure)) if client_asked => {
+            Failure::new(FailureKind::TlsClientCertificate, wants_client(host, "HandshakeFailure"))
         }
         Some(error) => other(error, host),
         None => match Failure::from_io(error, host) {
@@ -63,6 +69,7 @@ fn certificate_refused(
     reason: &CertificateError,
     host: &str,
     certificate: Option<&Certificate>,
+    has_no_roots: bool,
 ) -> Failure {
     use CertificateError as C;
     let subject = certificate.map_or("", |c| c.subject.as_str());
@@ -92,6 +99,15 @@ fn certificate_refused(
             let message = format!("the certificate of `{host}` is self-signed (`{subject}`)");
             (FailureKind::TlsUntrusted, message)
         }
+        C::UnknownIssuer
+            if !has_no_roots && certificate.is_some_and(|c| c.missing_issuer.is_some()) =>
+        {
+            let missing = certificate.and_then(|c| c.missing_issuer.as_deref()).unwrap_or_default();
+            let message = format!(
+                "the chain of `{host}` ends with a certificate of `{missing}`, which was not sent and is no trusted root"
+            );
+            (FailureKind::TlsIncomplete, message)
+        }
         C::UnknownIssuer => {
             let issuer = certificate.map_or("", |c| c.issuer.as_str());
             let message = format!(
@@ -110,6 +126,14 @@ fn certificate_refused(
     Failure::new(kind, message)
 }
 
+fn wants_client(host: &str, alert: &str) -> String {
+    format!("`{host}` wants a client certificate that it accepts (alert `{alert}`)")
+}
+
+fn neither(host: &str) -> String {
+    format!("`{host}` speaks neither TLS 1.2 nor TLS 1.3")
+}
+
 fn shown_names(names: &[String]) -> String {
     if names.is_empty() {
         return "no name".to_owned();
@@ -124,6 +148,7 @@ fn shown_names(names: &[String]) -> String {
 fn other(error: &Error, host: &str) -> Failure {
     use AlertDescription as A;
     use InvalidMessage as M;
+    use PeerIncompatible as P;
     let (kind, message) = match error {
         Error::AlertReceived(alert) => match alert {
             A::CertificateRequired
@@ -133,22 +158,24 @@ fn other(error: &Error, host: &str) -> Failure {
             | A::CertificateExpired
             | A::CertificateUnknown
             | A::UnknownCA
-            | A::AccessDenied => (
-                FailureKind::TlsClientCertificate,
-                format!("`{host}` wants a client certificate that it accepts (alert `{alert:?}`)"),
-            ),
+            | A::AccessDenied => {
+                (FailureKind::TlsClientCertificate, wants_client(host, &format!("{alert:?}")))
+            }
             A::NoApplicationProtocol => (
                 FailureKind::TlsProtocol,
                 format!("`{host}` does not speak the wanted version of HTTP over TLS"),
             ),
-            A::ProtocolVersion => {
-                (FailureKind::TlsProtocol, format!("`{host}` speaks neither TLS 1.2 nor TLS 1.3"))
-            }
+            A::ProtocolVersion => (FailureKind::TlsVersion, neither(host)),
             alert => (
                 FailureKind::TlsProtocol,
                 format!("`{host}` refused the TLS handshake (alert `{alert:?}`)"),
             ),
         },
+        Error::PeerIncompatible(
+            P::ServerDoesNotSupportTls12Or13
+            | P::ServerTlsVersionIsDisabledByOurConfig
+            | P::SupportedVersionsExtensionRequired,
+        ) => (FailureKind::TlsVersion, neither(host)),
         Error::InvalidMessage(M::InvalidContentType | M::UnknownProtocolVersion) => (
             FailureKind::TlsProtocol,
             format!("`{host}` does not speak TLS on this port ({error})"),

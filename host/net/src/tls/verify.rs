@@ -86,6 +86,11 @@ impl Recorder {
         std::mem::take(&mut *chain)
     }
 
+    /// Whether nothing is verified.
+    pub(super) fn trusts_anyone(&self) -> bool {
+        matches!(self.judge, Judge::Anyone)
+    }
+
     pub(super) fn has_no_roots(&self) -> bool {
         matches!(self.judge, Judge::Nobody | Judge::System)
     }

@@ -169,7 +169,7 @@ async fn what_is_not_tls_says_so() {
     let old = b"\x15\x03\x01\x00\x02\x02\x46".to_vec();
     for (answer, kind, says) in [
         (OK.to_vec(), FailureKind::TlsProtocol, "does not speak TLS"),
-        (old, FailureKind::TlsProtocol, "speaks neither TLS 1.2 nor TLS 1.3"),
+        (old, FailureKind::TlsVersion, "speaks neither TLS 1.2 nor TLS 1.3"),
         (Vec::new(), FailureKind::Closed, "during the TLS handshake"),
     ] {
         let target = Fake::start("127.0.0.1:0", move |mut stream, _| {

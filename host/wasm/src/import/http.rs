@@ -291,10 +291,12 @@ fn error_of(failure: Failure) -> Error {
         FailureKind::TlsExpired
         | FailureKind::TlsNotYetValid
         | FailureKind::TlsWrongName
-        | FailureKind::TlsUntrusted => Error::TlsCertificateError,
-        FailureKind::TlsClientCertificate | FailureKind::TlsProtocol | FailureKind::TlsOther => {
-            Error::TlsProtocolError
-        }
+        | FailureKind::TlsUntrusted
+        | FailureKind::TlsIncomplete => Error::TlsCertificateError,
+        FailureKind::TlsVersion
+        | FailureKind::TlsClientCertificate
+        | FailureKind::TlsProtocol
+        | FailureKind::TlsOther => Error::TlsProtocolError,
         FailureKind::Protocol => Error::HttpProtocolError,
         FailureKind::Closed => Error::ConnectionTerminated,
         FailureKind::TooLarge => Error::HttpResponseBodySize(None),

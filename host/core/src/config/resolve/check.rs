@@ -4,7 +4,7 @@ use super::Resolver;
 use super::grants::Owned;
 use super::sidecar::Owner;
 use super::timing::Defaults;
-use crate::check::{CheckSpec, What};
+use crate::check::{CheckSpec, STALE_AFTER, What};
 use crate::config::keys;
 use crate::config::reader::Reader;
 use crate::config::tree::{Place, Table, Text, Value};
@@ -43,7 +43,7 @@ impl Resolver<'_> {
                 .plugin()
                 .map_or("this check".to_owned(), |p| format!("the check of plugin `{p}`")),
         };
-        let mut reader = Reader::new(what, table, &[keys::CHECK, keys::TIMING]);
+        let mut reader = Reader::new(what, table, &[keys::CHECK, keys::TIMING, keys::JUDGEMENT]);
         let named = reader.has("name");
         let name_place = reader.place_of("name");
         let mut name = reader.parsed("name", &mut self.problems, |t| {
@@ -64,18 +64,28 @@ impl Resolver<'_> {
         let labels = self.labels(&mut reader);
         let maintenance = reader.boolean("maintenance", &mut self.problems).unwrap_or(false);
         let start = self.start(&mut reader);
+        let uplink = reader.boolean("uplink", &mut self.problems).unwrap_or(false);
+        let own_parents = reader.has("depends-on");
+        let mut depends_on = self.names(&mut reader, "depends-on");
+        let cron = self.cron(&mut reader);
         let own = self.timing_keys(&mut reader);
         if owner.plugin().is_some() {
             self.sidecar_timing(&own, start.interval, defaults, &reader);
         }
         let timing = self.timing(&own, defaults, &reader);
         let own = own.over(defaults);
+        let facts = self.facts_of(&reader);
+        let judgement = self.judgement(&mut reader, facts, timing.timeout);
         let shown = reader.what().to_owned();
         let what = self.what(reader, owner, defaults);
         if let (true, Some(What::Builtin { kind, settings })) = (enabled, &what) {
-            self.kinds.read(&shown, name.as_ref(), kind, settings, &mut self.problems);
+            let asked = judgement.asked();
+            self.kinds.read(&shown, name.as_ref(), kind, settings, &asked, &mut self.problems);
         }
         let name = name?;
+        if !own_parents && !uplink && !own.depends_on.contains(&name) {
+            depends_on = own.depends_on.clone();
+        }
         let first = self.claim("check", &name, &name_place);
         if !enabled || !first {
             return None;
@@ -86,10 +96,16 @@ impl Resolver<'_> {
             tags,
             labels,
             timing,
+            cron,
             start,
+            depends_on,
+            uplink,
+            flapping: own.flapping.unwrap_or(true),
+            stale_after: own.stale_after.unwrap_or(STALE_AFTER),
             maintenance,
             thresholds: own.thresholds(),
             on_fault: own.on_fault.unwrap_or_default(),
+            judgement,
             what: what?,
             origin: owner.origin(),
             refused: None,

@@ -77,15 +77,21 @@ impl Resolver<'_> {
 
     /// When a check begins to run.
     pub(super) fn start(&mut self, reader: &mut Reader) -> Start {
-        let after = self.names(reader, "depends-on");
-        let interval =
-            reader.duration("startup-interval", MIN_INTERVAL..=MAX_INTERVAL, &mut self.problems);
+        let after = self.names(reader, "start-after");
+        let bounds = MIN_INTERVAL..=MAX_INTERVAL;
+        let deadline = reader.duration("startup-deadline", bounds.clone(), &mut self.problems);
+        let interval = reader.duration("startup-interval", bounds, &mut self.problems);
         let what = reader.what().to_owned();
         let with = reader.text("startup-with", &mut self.problems);
         let with = with.and_then(|text| self.name(&what, "startup-with", &text, true));
         let continuous = reader.boolean("continuous", &mut self.problems).unwrap_or(true);
         if interval.is_none() {
-            for (key, given) in [("startup-with", with.is_some()), ("continuous", !continuous)] {
+            let keys = [
+                ("startup-with", with.is_some()),
+                ("startup-deadline", deadline.is_some()),
+                ("continuous", !continuous),
+            ];
+            for (key, given) in keys {
                 if given {
                     let message = format!(
                         "{what} has `{key}` and no start-up phase (`startup-interval` gives it one)"
@@ -94,7 +100,7 @@ impl Resolver<'_> {
                 }
             }
         }
-        Start { after, interval, with, rests: !continuous }
+        Start { after, interval, with, deadline, rests: !continuous }
     }
 
     pub(super) fn group(&mut self, table: Table) -> Option<GroupSpec> {
@@ -140,6 +146,7 @@ impl Resolver<'_> {
         };
         let thresholds = Thresholds {
             failure: threshold("failure-threshold"),
+            within: None,
             success: threshold("success-threshold"),
         };
         reader.finish(&[], &mut self.problems);
@@ -249,7 +256,8 @@ impl Resolver<'_> {
             } else {
                 let until = match named.key {
                     "exclude" => "",
-                    "depends-on" => "; until there is one, the check waits",
+                    "start-after" => "; until there is one, the check waits",
+                    "depends-on" => "; until there is one, nothing depends on it",
                     _ => "; until there is one, it counts as `unknown`",
                 };
                 let message = format!("{message}{until}");
@@ -284,39 +292,48 @@ impl Resolver<'_> {
         }
     }
 
-    /// Checks that wait for themselves, so that they would never run. Such a circle of the
-    /// configuration's own is an error; one that a sidecar closes holds back its check.
+    /// Checks that wait for themselves, so that they would never run, or that depend on themselves, so
+    /// that nothing would be the cause. Such a circle of the configuration's own is an error; one that
+    /// a sidecar closes holds back its check.
     pub(super) fn never_run(&mut self, checks: &mut [CheckSpec], groups: &[GroupSpec]) {
-        for name in waiting_for_ever(checks, groups, |check| check.origin == Origin::Configured) {
-            let Some(check) = checks.iter().find(|check| check.name == name) else { continue };
-            let message = format!(
-                "check `{name}` waits by `depends-on` for itself, or for one that does, so that it would never run"
-            );
-            self.problems.error(&check.place, message);
-        }
-        for name in waiting_for_ever(checks, groups, |_| true) {
-            let found = checks.binary_search_by(|check| check.name.cmp(&name));
-            let Some(check) = found.ok().map(|index| &mut checks[index]) else { continue };
-            if check.origin != Origin::Configured {
-                let why = "it waits by `depends-on` for itself, or for one that does".to_owned();
-                self.problems.warning(&check.place, format!("check `{name}` never runs: {why}"));
-                check.refused = Some(why);
+        type Edges = fn(&CheckSpec) -> &[CheckName];
+        let kinds: [(&str, &str, Edges); 2] = [
+            ("start-after", "waits", |check| &check.start.after),
+            ("depends-on", "depends", |check| &check.depends_on),
+        ];
+        for (key, verb, edges) in kinds {
+            let own = |check: &CheckSpec| check.origin == Origin::Configured;
+            let preposition = if verb == "waits" { "for" } else { "on" };
+            let why =
+                format!("{verb} by `{key}` {preposition} itself, or {preposition} one that does");
+            for name in in_circles(checks, groups, |check| own(check).then(|| edges(check))) {
+                let Some(check) = checks.iter().find(|check| check.name == name) else { continue };
+                let message = format!("check `{name}` {why}");
+                self.problems.error(&check.place, message);
+            }
+            for name in in_circles(checks, groups, |check| Some(edges(check))) {
+                let found = checks.binary_search_by(|check| check.name.cmp(&name));
+                let Some(check) = found.ok().map(|index| &mut checks[index]) else { continue };
+                if check.origin != Origin::Configured {
+                    let message = format!("check `{name}` never runs: it {why}");
+                    self.problems.warning(&check.place, message);
+                    check.refused = Some(format!("it {why}"));
+                }
             }
         }
     }
 }
 
-/// The checks that wait for a circle of which `edges` of its members are looked at, by name.
-fn waiting_for_ever(
-    checks: &[CheckSpec],
-    groups: &[GroupSpec],
-    edges: impl Fn(&CheckSpec) -> bool,
+/// The checks that are in a circle, or lead to one, by name; `edges` says where a check leads to.
+fn in_circles<'a>(
+    checks: &'a [CheckSpec],
+    groups: &'a [GroupSpec],
+    edges: impl Fn(&'a CheckSpec) -> Option<&'a [CheckName]>,
 ) -> Vec<CheckName> {
     // Who waits for whom; what waits for nothing is taken away again and again.
     let mut waits: BTreeMap<&str, usize> = BTreeMap::new();
     let mut wanted: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let after = checks.iter().filter(|check| edges(check));
-    let after = after.map(|check| (check.name.as_str(), &check.start.after));
+    let after = checks.iter().filter_map(|check| Some((check.name.as_str(), edges(check)?)));
     let known: BTreeSet<&str> = checks
         .iter()
         .map(|check| check.name.as_str())

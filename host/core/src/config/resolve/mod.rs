@@ -4,9 +4,11 @@
 //! | --- | --- |
 //! | `sections.rs` | the tables besides checks |
 //! | `check.rs`, `timing.rs` | checks and their defaults |
+//! | `judgement.rs` | conditions, budgets, bounds |
 //! | `group.rs`, `endpoint.rs` | groups, endpoints, and listeners |
 //! | `share.rs` | shares, and other instances that have some |
 //! | `module.rs` | modules for probes on demand |
+//! | `maintenance.rs` | maintenance windows, and how many checks run at once |
 //! | `grants.rs`, `limits.rs` | what a check's plugin may reach and use |
 //! | `import.rs` | files of other tools |
 //! | `sidecar.rs` | checks from the plugins folder |
@@ -16,7 +18,9 @@ mod endpoint;
 mod grants;
 mod group;
 mod import;
+mod judgement;
 mod limits;
+mod maintenance;
 mod module;
 mod sections;
 mod share;
@@ -26,6 +30,8 @@ mod timing;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub use self::maintenance::moment;
+
 use self::check::plugin_named;
 use self::group::Named;
 use self::sidecar::Owner;
@@ -34,7 +40,7 @@ use super::keys;
 use super::problem::{Problem, Problems};
 use super::reader::Reader;
 use super::tree::{self, Lookup, Place, References, Table, Text, Value};
-use super::{Config, Kinds, Outline, Plugins, Server, SourceFile, Sources};
+use super::{Config, Kinds, Outline, Plugins, Runs, Server, SourceFile, Sources};
 use crate::check::Origin;
 use crate::endpoint::{EndpointSpec, ListenSpec};
 use crate::grant::CheckPattern;
@@ -45,7 +51,7 @@ use crate::redact::Redactor;
 use crate::share::Sharing;
 
 /// The tables that stand in `wellcheck.toml` alone.
-const MAIN_ONLY: &[&str] = &["server", "defaults", "plugins", "store", "listen", "agent"];
+const MAIN_ONLY: &[&str] = &["server", "defaults", "plugins", "store", "listen", "agent", "runs"];
 
 /// Reads what has to be known before the other files can be read. Reports nothing: [`load`] does.
 pub fn outline(file: &SourceFile, lookup: &dyn Lookup) -> Outline {
@@ -171,6 +177,8 @@ impl Resolver<'_> {
             (Vec::new(), Vec::new(), Vec::new());
         let mut module_tables = Vec::new();
         let mut import_tables = Vec::new();
+        let mut window_tables = Vec::new();
+        let mut runs = Runs::default();
         for mut root in self.roots(sources) {
             if let Some(table) = root.table("server", &mut self.problems) {
                 server = self.server(table);
@@ -196,6 +204,10 @@ impl Resolver<'_> {
             self.sharing(&mut root, &mut sharing);
             module_tables.extend(root.tables("module", &mut self.problems));
             import_tables.extend(root.tables("import", &mut self.problems));
+            window_tables.extend(root.tables("maintenance", &mut self.problems));
+            if let Some(table) = root.table("runs", &mut self.problems) {
+                runs = self.runs(table);
+            }
             root.finish(&[], &mut self.problems);
         }
         for mut root in self.imports(import_tables, sources) {
@@ -214,6 +226,7 @@ impl Resolver<'_> {
         }
         named.extend(module_tables.iter().filter_map(plugin_named));
         let modules = self.modules(module_tables, &defaults);
+        let windows = self.windows(window_tables);
         let mut groups: Vec<GroupSpec> =
             group_tables.into_iter().filter_map(|table| self.group(table)).collect();
         groups.sort_by(|a, b| a.name.cmp(&b.name));
@@ -253,6 +266,8 @@ impl Resolver<'_> {
             listeners,
             sharing,
             modules,
+            windows,
+            runs,
             secrets: Arc::new(std::mem::take(&mut self.secrets)),
             store,
             redactor: Redactor::default(),

@@ -26,6 +26,8 @@ const HIDDEN: &[&str] = &[
     "headers",
     "body",
     "send",
+    "script",
+    "metadata",
     "password",
     "basic-auth",
     "client-certificate",
@@ -33,14 +35,28 @@ const HIDDEN: &[&str] = &[
 ];
 
 /// What a module asks a target with, whatever stands in it.
-const ASKING: &[&str] = &["headers", "body", "send", "password", "basic-auth"];
+const ASKING: &[&str] =
+    &["headers", "body", "send", "script", "metadata", "password", "basic-auth"];
 
 /// Keys of a grant whose values the host adds to requests.
 const ATTACHED: &[&str] = &["headers", "basic-auth", "client-certificate", "client-key"];
 
 /// Keys whose values no target is told.
-const UNTOLD: &[&str] =
-    &["name", "kind", "plugin", "target-setting", "limits", "timeout", "targets", "tls-ca"];
+const UNTOLD: &[&str] = &[
+    "name",
+    "kind",
+    "plugin",
+    "target-setting",
+    "limits",
+    "timeout",
+    "targets",
+    "tls-ca",
+    "warn",
+    "fail",
+    "bounds",
+    "latency-warn",
+    "latency-fail",
+];
 
 impl Resolver<'_> {
     /// All modules, by name, with the standard one.
@@ -76,7 +92,7 @@ impl Resolver<'_> {
         if !table.entries.contains_key("targets") {
             self.tells_nobody(&what, &table);
         }
-        let mut reader = Reader::new(what, table, &[keys::MODULE]);
+        let mut reader = Reader::new(what, table, &[keys::MODULE, keys::JUDGEMENT]);
         if !reader.has("name") {
             reader.missing("name", &mut self.problems);
         }
@@ -95,6 +111,8 @@ impl Resolver<'_> {
         let shown_name = reader.what().to_owned();
         let grants_place = reader.place_of("grants");
         let settings_place = reader.place_of("settings");
+        let facts = self.facts_of(&reader);
+        let judgement = self.judgement(&mut reader, facts, timeout);
         let runs = self.what(reader, Owner::Configuration, defaults);
         match &runs {
             Some(What::Builtin { kind, settings }) => {
@@ -105,7 +123,8 @@ impl Resolver<'_> {
                     );
                     self.problems.error(&setting_place, message);
                 }
-                self.kinds.read_module(&shown_name, kind, settings, &mut self.problems);
+                let asked = judgement.asked();
+                self.kinds.read_module(&shown_name, kind, settings, &asked, &mut self.problems);
             }
             Some(What::Plugin { settings, grants, .. }) => {
                 let key = setting.as_deref().unwrap_or(DEFAULT_TARGET_SETTING);
@@ -138,6 +157,7 @@ impl Resolver<'_> {
             timeout,
             targets: targets?,
             what: runs?,
+            judgement,
             target_setting: setting.unwrap_or_else(|| DEFAULT_TARGET_SETTING.to_owned()),
             shown,
             place,

@@ -6,6 +6,7 @@ mod sidecars;
 use super::*;
 use crate::check::What;
 use crate::config::tree::{Table, Text};
+use crate::fact::Asked;
 use crate::grant::Grants;
 use crate::id::PluginName;
 use crate::limits::{KIB, MIB, RunLimits};
@@ -42,7 +43,16 @@ fn pem(label: &str) -> String {
 struct NoKinds;
 
 impl Kinds for NoKinds {
-    fn read(&mut self, _: &str, _: Option<&CheckName>, _: &Text, _: &Table, _: &mut Problems) {}
+    fn read(
+        &mut self,
+        _: &str,
+        _: Option<&CheckName>,
+        _: &Text,
+        _: &Table,
+        _: &Asked,
+        _: &mut Problems,
+    ) {
+    }
 }
 
 fn file(name: &str, text: &str) -> SourceFile {

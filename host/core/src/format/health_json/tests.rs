@@ -32,7 +32,7 @@ fn what_is_well_may_be_kept_for_the_shortest_interval_and_nothing_else() {
     Arc::make_mut(&mut starting.spec).start.interval = Some(Duration::from_secs(5));
     assert_eq!(kept(vec![starting]), "max-age=5");
     let mut aside = failed("b");
-    Arc::make_mut(&mut aside.spec).maintenance = true;
+    aside.aside = Some(crate::snapshot::Aside::maintenance());
     assert_eq!(kept(vec![every("a", long), aside]), "max-age=30");
 }
 
@@ -55,7 +55,7 @@ fn endpoints_are_affected_only_where_something_is_not_well() {
 #[test]
 fn what_is_in_maintenance_is_a_warning_with_a_note_and_never_an_error() {
     let mut aside = failed("a");
-    Arc::make_mut(&mut aside.spec).maintenance = true;
+    aside.aside = Some(crate::snapshot::Aside::maintenance());
     let snapshot = snapshot(vec![aside, check("b", Status::Pass)], vec![]);
     let all = body(&Selection::all(&snapshot));
     assert_eq!(all["status"], "pass");

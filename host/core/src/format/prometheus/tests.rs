@@ -121,7 +121,7 @@ fn observations_that_become_one_series_are_told_once() {
 #[test]
 fn groups_maintenance_configuration_and_plugins_are_there() {
     let mut aside = check("m", Status::Fail);
-    Arc::make_mut(&mut aside.spec).maintenance = true;
+    aside.aside = Some(crate::snapshot::Aside::maintenance());
     let mut whole = snapshot(
         [check("a", Status::Pass), aside],
         [group("g", &["a", "b", "c"], Status::Warn, (2, 3))],

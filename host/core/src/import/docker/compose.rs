@@ -317,7 +317,7 @@ fn connect(made: Vec<Made>, context: &mut Context<'_>) -> Vec<Block> {
             }
         }
         if !depends.is_empty() {
-            block.put("depends-on", list(depends));
+            block.put("start-after", list(depends));
         }
         blocks.push(block);
     }

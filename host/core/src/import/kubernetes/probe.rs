@@ -74,7 +74,7 @@ pub(super) fn read(
         block.put("continuous", false);
     }
     if let Some(startup) = waits_for {
-        block.put("depends-on", Item::List(vec![startup.into()]));
+        block.put("start-after", Item::List(vec![startup.into()]));
     }
     Some((name, block))
 }

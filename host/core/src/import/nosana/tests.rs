@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::tree::{Lookup, Table, Text};
 use crate::config::{Config, Kinds, Sources, load};
+use crate::fact::Asked;
 use crate::id::CheckName;
 
 /// The example of the documentation page, as it stands there.
@@ -153,6 +154,7 @@ impl Kinds for Settings {
         name: Option<&CheckName>,
         _: &Text,
         settings: &Table,
+        _: &Asked,
         _: &mut Problems,
     ) {
         self.0.push((name.map(ToString::to_string).unwrap_or_default(), settings.clone()));
@@ -524,8 +526,8 @@ fn dependencies_lie_in_the_same_stage_and_lead_nowhere_in_a_circle() {
     ]);
     let translated = good(&chain);
     let gates: Vec<&str> =
-        translated.toml.lines().filter(|line| line.starts_with("depends-on")).collect();
-    assert_eq!(gates, ["depends-on = [\"a-80\"]", "depends-on = [\"b-80\", \"a-80\"]"]);
+        translated.toml.lines().filter(|line| line.starts_with("start-after")).collect();
+    assert_eq!(gates, ["start-after = [\"a-80\"]", "start-after = [\"b-80\", \"a-80\"]"]);
     let said = notes(&translated);
     assert!(said.contains("`execution.group` \"y\" begins when \"x\" has ended"), "{said}");
     loaded(&translated.toml);

@@ -1,4 +1,4 @@
-//! Bytes to and from a server that is not trusted.
+//! Bytes to and from a server that is not trusted, for protocols that are spoken by hand.
 //!
 //! However much it sends, no more than [`MAX_ANSWER`] is taken in; whatever it says is escaped and
 //! cut before a message repeats it.
@@ -193,20 +193,47 @@ impl<'a> Wire<'a> {
         read.map(|_| bytes).map_err(|error| Trouble::io(&error, self.name))
     }
 
-    /// A line of at most `most` bytes, without the `\r\n` or `\n` at its end; `None` if it is
-    /// longer.
-    pub(in crate::checks) async fn line(&mut self, most: u64) -> Result<Option<Vec<u8>>, Trouble> {
+    /// The next line without its end, or what came last without one; `None` once there is no more.
+    /// A line of more than `most` bytes comes in pieces of so many.
+    pub(in crate::checks) async fn piece(&mut self, most: u64) -> Result<Option<Vec<u8>>, Trouble> {
         let mut line = Vec::new();
         let read = (&mut self.stream).take(most).read_until(b'\n', &mut line).await;
         read.map_err(|error| Trouble::io(&error, self.name))?;
+        if line.is_empty() {
+            return Ok(None);
+        }
         if line.pop_if(|last| *last == b'\n').is_some() {
             line.pop_if(|last| *last == b'\r');
-            return Ok(Some(line));
         }
-        if line.len() as u64 == most {
+        Ok(Some(line))
+    }
+
+    /// What comes up to and without this byte; `None` if that is more than `most` bytes.
+    pub(in crate::checks) async fn until(
+        &mut self,
+        end: u8,
+        most: u64,
+    ) -> Result<Option<Vec<u8>>, Trouble> {
+        let mut bytes = Vec::new();
+        let read = (&mut self.stream).take(most).read_until(end, &mut bytes).await;
+        read.map_err(|error| Trouble::io(&error, self.name))?;
+        if bytes.pop_if(|last| *last == end).is_some() {
+            return Ok(Some(bytes));
+        }
+        if bytes.len() as u64 == most {
             return Ok(None);
         }
         Err(Trouble::io(&io::ErrorKind::UnexpectedEof.into(), self.name))
+    }
+
+    /// A line of at most `most` bytes, without the `\r\n` or `\n` at its end; `None` if it is
+    /// longer.
+    pub(in crate::checks) async fn line(&mut self, most: u64) -> Result<Option<Vec<u8>>, Trouble> {
+        let line = self.until(b'\n', most).await?;
+        Ok(line.map(|mut line| {
+            line.pop_if(|last| *last == b'\r');
+            line
+        }))
     }
 }
 
