@@ -21,7 +21,11 @@ fn logins_virtual_hosts_and_queues_are_told() {
     let url = |vhost: &str| format!("amqp://app:{ENCODED}@127.0.0.1:{port}/{vhost}");
     let secured = format!("amqps://app:{ENCODED}@127.0.0.1:{tls}/shop");
     let config = [
-        at("plain", &url("shop"), ""),
+        at(
+            "plain",
+            &url("shop"),
+            "fail = \"!version.startsWith('3.') && !version.startsWith('4.')\"",
+        ),
         at(
             "queue",
             &url("shop"),
@@ -41,7 +45,7 @@ fn logins_virtual_hosts_and_queues_are_told() {
         host().env("WELLCHECK_LOG", "debug").config(&config).file("ca.pem", &server.ca).start();
     let plain = expect_pass(&host, "plain", "opened the virtual host `shop`");
     let version = plain["outcome"]["details"]["server-version"].as_str().expect("a version");
-    assert!(version.starts_with("RabbitMQ "), "{plain}");
+    assert!(version.contains('.'), "{plain}");
     let queue =
         expect_pass(&host, "queue", "the queue `orders` has 0 messages ready and 0 consumers");
     for phase in ["response-time", "connect", "login", "query"] {

@@ -131,6 +131,12 @@ fn conditions_judge_answers_of_a_real_server() {
         check("holds", "/ok", "fail = [\"status != 200\", \"latency > 900ms\"]"),
         check("answers", "/ok", "warn = \"status == 200 && latency < 900ms\""),
         check("slow", "/ok", "latency-warn = \"1ms\"\nlatency-fail = \"990ms\"\nfail = \"observation.status-code != 200\""),
+        check(
+            "json",
+            "/ok",
+            "fail = [\"json.status != 'ok'\", \"json.queue > 100\", \"!body.contains('queue')\", \"has(certificate.days-left)\"]\nwarn = \"json.queue > 10\"",
+        ),
+        check("no-json", "/broken", "expect-status = 503\nfail = \"json.status == 'x'\""),
         check("gone", "/broken", "expect-status = 200\nfail = \"status == 503\""),
     ]
     .concat();
@@ -146,6 +152,11 @@ fn conditions_judge_answers_of_a_real_server() {
     let took = slow["duration_ms"].as_f64().expect("a number");
     assert_eq!(slow["state"] == "warn", took > 1.0, "{slow}");
     assert_ne!(slow["state"], "fail", "{slow}");
+    let json = host.until_run("json");
+    assert_eq!(json["state"], "warn", "{json}");
+    assert_eq!(json["message"], "json.queue is 17 (warns when `json.queue > 10`)");
+    let none = host.until_run("no-json");
+    assert_eq!(none["message"], "json.status is not there (fails when `json.status == 'x'`)");
     // What fails already says so in its own words.
     let gone = host.until_run("gone");
     assert_eq!(gone["reason"], "unexpected-status", "{gone}");

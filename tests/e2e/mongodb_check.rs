@@ -163,3 +163,22 @@ fn mongodb_targets_that_misbehave_fail_in_time() {
     // A gigabyte is announced.
     each_way_to_misbehave("mongodb", url, (b"\0\0\0\x40\x01\0\0\0\x01\0\0\0\xdd\x07\0\0", b"yyyy"));
 }
+
+#[test]
+fn conditions_judge_what_a_member_says_of_itself() {
+    let open = Member::primary().start();
+    let keys = |name: &str, keys: &str| check("mongodb", name, &as_nobody(&open, ""), keys);
+    let config = [
+        keys("holds", "fail = [\"!ok\", \"role != 'primary'\", \"json.setName != 'rs0'\", \"version != '7.0.14'\"]"),
+        keys("role", "fail = \"role == 'primary'\""),
+        keys("set", "warn = \"json.setName == 'rs0' && json.isWritablePrimary\""),
+    ]
+    .concat();
+    let host = host().config(&config).start();
+    expect_pass(&host, "holds", "answered ping");
+    expect_failure(&host, "role", "unexpected-value", "role is \"primary\"");
+    let set = host.until_run("set");
+    assert_eq!(set["state"], "warn", "{set}");
+    let message = "json.setName is \"rs0\", json.isWritablePrimary is true (warns when";
+    assert!(set["message"].as_str().is_some_and(|m| m.starts_with(message)), "{set}");
+}

@@ -233,3 +233,26 @@ fn rows_without_an_end_are_not_waited_for() {
     let host = host().config(&config).start();
     expect_failure(&host, "endless", "too-large", "more than 1 MiB");
 }
+
+#[test]
+fn conditions_judge_rows_and_columns() {
+    let query = "query = \"SELECT 42 AS answer, 'text' AS word, NULL AS nothing UNION ALL SELECT 2, 'b', NULL\"\n";
+    let keys = |keys: &str| format!("{query}{keys}");
+    let config = [
+        at(
+            "holds",
+            &url("shop"),
+            &keys("fail = [\"value != 42\", \"rows != 2\", \"row.word != 'text'\", \"row.nothing != null\", \"!version.contains('MariaDB')\"]"),
+        ),
+        at("many", &url("shop"), &keys("fail = \"rows > 1\"")),
+        at("value", &url("shop"), &keys("warn = \"row.answer >= 42\"")),
+        at("nothing", &url("shop"), "query = \"DO 1\"\nfail = \"rows == 0\""),
+    ]
+    .concat();
+    let host = host().config(&config).start();
+    expect_pass(&host, "holds", "answered");
+    expect_failure(&host, "many", "unexpected-value", "rows is 2 (fails when `rows > 1`)");
+    let value = host.until_run("value");
+    assert_eq!(value["message"], "row.answer is 42 (warns when `row.answer >= 42`)");
+    expect_failure(&host, "nothing", "unexpected-value", "rows is 0");
+}

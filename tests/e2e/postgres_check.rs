@@ -202,3 +202,36 @@ fn postgres_targets_that_misbehave_fail_in_time() {
     let flood: (&[u8], &[u8]) = (b"NR\0\0\0\x08\0\0\0\0", b"S\0\0\0\x0aab\0cd\0");
     each_way_to_misbehave("postgres", url, flood);
 }
+
+#[test]
+fn conditions_judge_rows_and_columns() {
+    let query = "query = \"SELECT 41 + 1 AS answer, 'text' AS word, NULL AS nothing UNION ALL SELECT 2, 'b', NULL\"\n";
+    let keys = |keys: &str| format!("{query}{keys}");
+    let config = [
+        at(
+            "holds",
+            &url("postgres"),
+            &keys("fail = [\"value != 42\", \"rows != 2\", \"row.word != 'text'\", \"row.nothing != null\", \"!version.matches(r'^[0-9]')\", \"observation.query > 9s\"]"),
+        ),
+        at("many", &url("postgres"), &keys("fail = \"rows > 1\"")),
+        at("value", &url("postgres"), &keys("fail = \"row.answer >= 42 && value > 40\"")),
+        at("column", &url("postgres"), &keys("warn = \"row.other == 1\"")),
+        at("none", &url("postgres"), "query = \"SELECT 1 WHERE false\"\nfail = \"value > 5\""),
+        at(
+            "password",
+            &url("postgres"),
+            &format!("query = \"SELECT '{}'\"\nfail = \"value != 'x'\"", crate::support::databases::PASSWORD),
+        ),
+    ]
+    .concat();
+    let host = host().config(&config).start();
+    expect_pass(&host, "holds", "answered");
+    expect_failure(&host, "many", "unexpected-value", "rows is 2 (fails when `rows > 1`)");
+    let value = "row.answer is 42, value is 42 (fails when";
+    expect_failure(&host, "value", "unexpected-value", value);
+    let column = host.until_run("column");
+    assert_eq!(column["message"], "row.other is not there (warns when `row.other == 1`)");
+    expect_failure(&host, "none", "unexpected-value", "value is not there");
+    expect_failure(&host, "password", "unexpected-value", "value is \"[redacted]\"");
+    expect_no_password(&host);
+}

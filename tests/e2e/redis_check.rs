@@ -140,3 +140,28 @@ fn redis_targets_that_misbehave_fail_in_time() {
     let url = |address: &str| format!("redis://:{ENCODED}@{address}/0");
     each_way_to_misbehave("redis", url, (b"+", b"yyyy"));
 }
+
+#[test]
+fn conditions_judge_what_info_says() {
+    let url = format!("redis://:{ENCODED}@127.0.0.1:{}", redis().port);
+    let config = [
+        at(
+            "holds",
+            &url,
+            "fail = [\"answer != 'PONG'\", \"info.role != 'master'\", \"info.connected_clients < 1\", \"info.maxmemory_policy == 'x'\", \"!version.startsWith(info.redis_version)\"]",
+        ),
+        at("clients", &url, "fail = \"info.connected_clients >= 1\""),
+        at("other", &url, "warn = \"info.no_such_line == 1\""),
+        at("guest", &format!("redis://guest:{ENCODED}@127.0.0.1:{}", redis().port), "fail = \"info.role != 'master'\""),
+    ]
+    .concat();
+    let host = host().config(&config).start();
+    expect_pass(&host, "holds", "answered PONG");
+    expect_failure(&host, "clients", "unexpected-value", "info.connected_clients is ");
+    let other = host.until_run("other");
+    assert_eq!(
+        other["message"],
+        "info.no_such_line is not there (warns when `info.no_such_line == 1`)"
+    );
+    expect_failure(&host, "guest", "unexpected-value", "info.role is not there");
+}

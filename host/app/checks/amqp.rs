@@ -19,7 +19,7 @@ use wellcheck_net::Stream;
 
 use self::frame::{Fields, Writer, call, garbage, read, write};
 use super::database::settings::{Dialect, Security, read_tls, read_url};
-use super::database::{DatabaseCheck, Link, Protocol, Server, Trouble, Wire, said};
+use super::database::{DatabaseCheck, Link, Protocol, SERVER_FACTS, Server, Trouble, Wire, said};
 use super::{Checker, Kind, Tools, tls};
 
 const KEYS: &[Key] = &[
@@ -63,7 +63,7 @@ impl Kind for Amqp {
     }
 
     fn facts(&self) -> &'static [&'static [FactKey]] {
-        &[FACTS]
+        &[FACTS, SERVER_FACTS]
     }
 
     fn example(&self) -> &'static str {
@@ -122,17 +122,17 @@ impl Protocol for Talk {
                 Security::Plain | Security::IfOffered(_) => Stream::Plain(tcp),
             };
             let mut wire = Wire::new(stream, &server.name);
-            let product = link.login(login(&mut wire, server)).await?;
-            if let Some(product) = &product {
-                link.version(product.as_bytes());
+            let version = link.login(login(&mut wire, server)).await?;
+            if let Some(version) = &version {
+                link.version(version.as_bytes());
             }
             let vhost = vhost(server);
             let message = match &self.queue {
                 None => format!("opened the virtual host `{vhost}`"),
                 Some(queue) => {
                     let (messages, consumers) = link.query(look(&mut wire, queue)).await?;
-                    link.found("messages", i64::from(messages));
-                    link.found("consumers", i64::from(consumers));
+                    link.put("messages", i64::from(messages));
+                    link.put("consumers", i64::from(consumers));
                     format!("the queue `{queue}` has {messages} messages ready and {consumers} consumers")
                 }
             };
@@ -150,7 +150,7 @@ fn vhost(server: &Server) -> &str {
     if server.database.is_empty() { "/" } else { &server.database }
 }
 
-/// Up to where the virtual host is open; what the broker says that it is.
+/// Up to where the virtual host is open; the version that the broker says.
 async fn login(wire: &mut Wire<'_>, server: &Server) -> Result<Option<String>, Trouble> {
     wire.write(b"AMQP\0\0\x09\x01").await?;
     let start = read(wire, 0, call::START).await?;
@@ -189,11 +189,7 @@ async fn login(wire: &mut Wire<'_>, server: &Server) -> Result<Option<String>, T
     open.text(vhost(server)).text("").byte(0);
     write(wire, 0, &open).await?;
     read(wire, 0, call::OPEN_OK).await?;
-    let text = |name| Fields::new(&properties).entry(name).map(said);
-    Ok(match (text("product"), text("version")) {
-        (Some(product), Some(version)) => Some(format!("{product} {version}")),
-        (product, version) => product.or(version),
-    })
+    Ok(Fields::new(&properties).entry("version").map(said))
 }
 
 /// Messages and consumers of a queue.

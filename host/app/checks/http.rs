@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::Key;
 use wellcheck_core::config::reader::Reader;
-use wellcheck_core::fact::{FactKey, Shape, fact};
+use wellcheck_core::fact::{Asked, FactKey, Found, Shape, Value, fact};
 use wellcheck_core::outcome::{
     Answer, FailReason, Fault, FaultReason, Observation, Outcome, Report, Run, RunLog,
 };
@@ -27,7 +27,16 @@ use wellcheck_net::{Failure, FailureKind};
 use super::probed::Probed;
 use super::{Checker, Kind, RunContext, Tools, tls};
 
-const FACTS: &[FactKey] = &[fact("status", Shape::Integer, "The status code of the answer.")];
+const FACTS: &[FactKey] = &[
+    fact("status", Shape::Integer, "The status code of the answer."),
+    fact("body", Shape::Text, "The body, as far as `body-limit` lets it be read."),
+    fact("json", Shape::Json, "The body, if it is JSON: `json.items[0].state`."),
+    fact(
+        "certificate.days-left",
+        Shape::Number,
+        "How many days the certificate that expires first in the chain has left; not there without TLS.",
+    ),
+];
 
 /// See the module.
 #[derive(Debug)]
@@ -117,13 +126,30 @@ impl HttpCheck {
         let exchange = self.client.fetch(&self.request, context.deadline).await;
         let mut outcome = self.judge(&exchange);
         if let Outcome::Answered(report) = &mut outcome
-            && let Some(status) = exchange.status
-            && context.asked.has("status")
+            && !context.asked.is_empty()
         {
-            report.found.put("status", i64::from(status.as_u16()));
+            self.find(&exchange, &context.asked, &mut report.found);
         }
         let duration = started.elapsed();
         (exchange, Run { outcome, duration, log: RunLog::default(), used: Vec::new() })
+    }
+
+    fn find(&self, exchange: &Exchange, asked: &Asked, found: &mut Found) {
+        if let Some(status) = exchange.status {
+            found.put("status", i64::from(status.as_u16()));
+        }
+        if let Some(days) = self.days_left(exchange) {
+            found.put("certificate.days-left", days);
+        }
+        let Ok(answer) = &exchange.result else { return };
+        if asked.has("json")
+            && let Ok(json) = serde_json::from_slice(&answer.body)
+        {
+            found.put("json", Value::Json(Arc::new(json)));
+        }
+        if asked.has("body") {
+            found.put("body", String::from_utf8_lossy(&answer.body).into_owned());
+        }
     }
 
     fn judge(&self, exchange: &Exchange) -> Outcome {

@@ -14,12 +14,15 @@ use futures_util::future::BoxFuture;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
+use wellcheck_core::fact::{FactKey, Shape, fact};
 use wellcheck_core::outcome::FailReason;
 use wellcheck_net::Stream;
 
 use super::database::scram::Scram;
 use super::database::settings::{Address, Dialect, Security, read_tls, read_url};
-use super::database::{DatabaseCheck, Link, Protocol, Server, Trouble, Wire, said};
+use super::database::{
+    DatabaseCheck, Link, Protocol, SERVER_FACTS, Server, Trouble, Wire, json, said,
+};
 use super::{Checker, Kind, Tools, tls};
 use bson::{Answer, Document};
 
@@ -29,6 +32,16 @@ const KEYS: &[Key] = &[key(
     "url = \"mongodb://app:${MONGO_PASSWORD}@db.internal:27017/shop?tls=true\"",
     "Which server and as whom: `mongodb://user:password@host:27017/database`; user and password may be left out. It logs in by SCRAM-SHA-256, at `authSource` or else the database or else `admin`. `tls=true` speaks TLS, `replicaSet` must be the name of the server's set.",
 )];
+
+const FACTS: &[FactKey] = &[
+    fact("ok", Shape::Boolean, "Whether it answers ping."),
+    fact(
+        "role",
+        Shape::Text,
+        "What it is: `standalone`, `primary`, `secondary`, or `router` of a sharded cluster.",
+    ),
+    fact("json", Shape::Json, "What it answers to `hello`: `json.setName`, `json.hosts`."),
+];
 
 const DIALECT: Dialect = Dialect {
     schemes: &["mongodb"],
@@ -72,6 +85,10 @@ impl Kind for Mongodb {
 
     fn keys(&self) -> &'static [&'static [Key]] {
         &[KEYS, tls::KEYS]
+    }
+
+    fn facts(&self) -> &'static [&'static [FactKey]] {
+        &[FACTS, SERVER_FACTS]
     }
 
     fn example(&self) -> &'static str {
@@ -152,8 +169,17 @@ impl Protocol for Talk {
                 Security::Plain | Security::IfOffered(_) => Stream::Plain(tcp),
             };
             let mut session = Session { wire: Wire::new(stream, &server.name), request: 0 };
-            let role = link.login(self.login(&mut session, server)).await?;
+            let (role, hello) = link.login(self.login(&mut session, server)).await?;
+            if !link.asked().is_empty() {
+                link.put("role", role);
+            }
+            if link.asked().has("json") {
+                link.put("json", json(Answer(&hello).to_json()));
+            }
             let version = link.query(ping(&mut session)).await?;
+            if !link.asked().is_empty() {
+                link.put("ok", true);
+            }
             let Some(version) = version else {
                 return Ok(format!("answered ping (MongoDB, {role})"));
             };
@@ -170,13 +196,13 @@ impl Talk {
         &self,
         session: &mut Session<'_>,
         server: &Server,
-    ) -> Result<&'static str, Trouble> {
+    ) -> Result<(&'static str, Vec<u8>), Trouble> {
         let hello = session.ask(Document::command("hello", "admin")).await?;
         let role = self.role(&accepted(&hello)?)?;
         if let Some(password) = &server.password {
             self.authenticate(session, &server.user, password).await?;
         }
-        Ok(role)
+        Ok((role, hello))
     }
 
     fn role(&self, hello: &Answer<'_>) -> Result<&'static str, Trouble> {

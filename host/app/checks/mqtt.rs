@@ -170,7 +170,7 @@ impl Protocol for Talk {
             aws_lc_rs::rand::fill(&mut random).expect("the system has random numbers");
             let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
             let code = link.login(self.login(&mut wire, server, &token)).await?;
-            link.found("code", i64::from(code));
+            link.put("code", i64::from(code));
             match code {
                 0 => {}
                 4 => return Err(Trouble::login("bad user or password (code 4)")),

@@ -14,11 +14,13 @@ use futures_util::future::BoxFuture;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
+use wellcheck_core::fact::FactKey;
 use wellcheck_net::{Failure, FailureKind, Stream};
 
 use super::database::settings::{Dialect, Security, TLS_KEYS, Words, read_security, read_url};
 use super::database::{
-    DatabaseCheck, First, Link, Protocol, QUERY_KEYS, Question, Trouble, Wire, said,
+    DatabaseCheck, First, Link, Protocol, QUERY_FACTS, QUERY_KEYS, Question, SERVER_FACTS, Table,
+    Trouble, Wire, said,
 };
 use super::{Checker, Kind, Tools};
 use packet::{Fields, Packets};
@@ -64,6 +66,10 @@ impl Kind for Mysql {
 
     fn keys(&self) -> &'static [&'static [Key]] {
         &[KEYS, QUERY_KEYS, TLS_KEYS]
+    }
+
+    fn facts(&self) -> &'static [&'static [FactKey]] {
+        &[QUERY_FACTS, SERVER_FACTS]
     }
 
     fn example(&self) -> &'static str {
@@ -122,8 +128,9 @@ impl Protocol for Talk {
             }
             let is_tls = tls.is_some();
             link.login(login::authenticate(&mut packets, &greeting, server, is_tls)).await?;
-            let first = link.query(ask(&mut packets, &self.question.text)).await?;
-            self.question.judge(&first, &product(&greeting.version))
+            let table = link.query(ask(&mut packets, &self.question.text)).await?;
+            link.returned(&table);
+            self.question.judge(&table.first, &product(&greeting.version))
         }
         .boxed()
     }
@@ -140,7 +147,7 @@ fn product(version: &str) -> String {
 }
 
 /// Runs a query, reads the whole answer, says goodbye.
-async fn ask(packets: &mut Packets<'_>, query: &str) -> Result<First, Trouble> {
+async fn ask(packets: &mut Packets<'_>, query: &str) -> Result<Table, Trouble> {
     packets.restart();
     packets.write(&[b"\x03", query.as_bytes()].concat()).await?;
     let head = packets.read().await?;
@@ -157,39 +164,60 @@ async fn ask(packets: &mut Packets<'_>, query: &str) -> Result<First, Trouble> {
             count.ok_or_else(|| packets.garbage("an answer with no number of columns"))?
         }
     };
-    let first = if columns == 0 { First::Nothing } else { rows(packets, columns).await? };
+    let table = if columns == 0 { Table::default() } else { rows(packets, columns).await? };
     // Otherwise its log and counters speak of a connection that was lost.
     packets.restart();
     let _ = packets.write(b"\x01").await;
-    Ok(first)
+    Ok(table)
 }
 
 /// Reads past the columns' descriptions, then all rows, for an error may come after some.
-async fn rows(packets: &mut Packets<'_>, columns: u64) -> Result<First, Trouble> {
+async fn rows(packets: &mut Packets<'_>, columns: u64) -> Result<Table, Trouble> {
+    let mut names = Vec::new();
     for _ in 0..columns {
-        packets.read().await?;
+        names.push(column(&packets.read().await?));
     }
     if !packet::is_end(&packets.read().await?) {
         return Err(packets.garbage("an answer whose columns do not end"));
     }
-    let mut first = None;
+    let mut table = Table::default();
     loop {
         let row = packets.read().await?;
         if packet::is_end(&row) {
-            return Ok(first.unwrap_or(First::Nothing));
+            return Ok(table);
         }
         if row.first() == Some(&0xff) {
             return Err(Trouble::query(packet::error(&row).1));
         }
-        if first.is_none() {
-            first = Some(if row.first() == Some(&0xfb) {
-                First::Null
-            } else {
-                let value = Fields(&row).text();
-                First::Value(value.ok_or_else(|| packets.garbage("a broken row"))?.to_vec())
-            });
+        if table.rows > 0 {
+            table.rows += 1;
+            continue;
+        }
+        let values = values(&row, names.len()).ok_or_else(|| packets.garbage("a broken row"))?;
+        table.add(|| std::mem::take(&mut names).into_iter().zip(values).collect());
+    }
+}
+
+/// The name of a column in its description: behind catalog, schema, and both names of the table.
+fn column(description: &[u8]) -> String {
+    let mut fields = Fields(description);
+    let name = (0..5).try_fold(&b""[..], |_, _| fields.text());
+    String::from_utf8_lossy(name.unwrap_or_default()).into_owned()
+}
+
+/// The values of a row.
+fn values(row: &[u8], columns: usize) -> Option<Vec<First>> {
+    let mut fields = Fields(row);
+    let mut values = Vec::new();
+    for _ in 0..columns {
+        if let Some(rest) = fields.0.strip_prefix(&[0xfb]) {
+            fields.0 = rest;
+            values.push(First::Null);
+        } else {
+            values.push(First::Value(fields.text()?.to_vec()));
         }
     }
+    Some(values)
 }
 
 #[cfg(test)]

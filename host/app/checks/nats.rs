@@ -17,7 +17,7 @@ use wellcheck_core::outcome::FailReason;
 use wellcheck_net::Stream;
 
 use super::database::settings::{Dialect, Security, read_tls, read_url};
-use super::database::{DatabaseCheck, Link, Protocol, Server, Trouble, Wire, said};
+use super::database::{DatabaseCheck, Link, Protocol, SERVER_FACTS, Server, Trouble, Wire, said};
 use super::http::contains;
 use super::{Checker, Kind, Tools, tls};
 
@@ -97,7 +97,7 @@ impl Kind for Nats {
     }
 
     fn facts(&self) -> &'static [&'static [FactKey]] {
-        &[FACTS]
+        &[FACTS, SERVER_FACTS]
     }
 
     fn example(&self) -> &'static str {
@@ -204,7 +204,7 @@ impl Protocol for Talk {
             let mut wire = Wire::new(Stream::Plain(tcp), &server.name);
             let info = link.negotiate(info(&mut wire)).await?;
             if let Some(version) = info["version"].as_str() {
-                link.version(format!("NATS {version}").as_bytes());
+                link.version(version.as_bytes());
             }
             if let Security::Always(tls) = &server.security {
                 let secured = link.secure(wire.into_plain()?, tls).await?;
@@ -221,8 +221,8 @@ impl Protocol for Talk {
                     message = text.clone();
                 }
                 match value {
-                    Told::Number(number) => link.found(name, number),
-                    Told::Fact(text) => link.found(name, text),
+                    Told::Number(number) => link.put(name, number),
+                    Told::Fact(text) => link.put(name, text),
                     Told::Text(_) => {}
                 }
             }

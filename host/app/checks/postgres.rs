@@ -19,15 +19,19 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
-use tokio_postgres::{Client, Config, Connection, Error, SimpleQueryMessage};
+use tokio_postgres::{
+    Client, Config, Connection, Error, SimpleColumn, SimpleQueryMessage, SimpleQueryRow,
+};
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
+use wellcheck_core::fact::FactKey;
 use wellcheck_net::{Failure, FailureKind, Stream, Tls};
 
 use super::database::settings::{Dialect, Security, TLS_KEYS, Words, read_security, read_url};
 use super::database::{
-    Bounded, DatabaseCheck, First, Link, Protocol, QUERY_KEYS, Question, Server, Trouble, said,
+    Bounded, DatabaseCheck, First, Link, Protocol, QUERY_FACTS, QUERY_KEYS, Question, SERVER_FACTS,
+    Server, Table, Trouble, said,
 };
 use super::{Checker, Kind, Tools, starttls};
 
@@ -72,6 +76,10 @@ impl Kind for Postgres {
 
     fn keys(&self) -> &'static [&'static [Key]] {
         &[KEYS, QUERY_KEYS, TLS_KEYS]
+    }
+
+    fn facts(&self) -> &'static [&'static [FactKey]] {
+        &[QUERY_FACTS, SERVER_FACTS]
     }
 
     fn example(&self) -> &'static str {
@@ -126,10 +134,11 @@ impl Protocol for Talk {
             let (client, connection) = link.login(login.boxed()).await?;
             let version = connection.parameter("server_version").unwrap_or("?").to_owned();
             link.version(version.as_bytes());
-            let first = link.query(self.ask(client, connection, &server.name)).await?;
+            let table = link.query(self.ask(client, connection, &server.name)).await?;
+            link.returned(&table);
             // Distributions add their own version behind a space.
             let version = version.split(' ').next().unwrap_or_default();
-            self.question.judge(&first, &format!("PostgreSQL {}", said(version.as_bytes())))
+            self.question.judge(&table.first, &format!("PostgreSQL {}", said(version.as_bytes())))
         }
         .boxed()
     }
@@ -183,9 +192,9 @@ impl Talk {
         client: Client,
         connection: Connection<Bounded, Bounded>,
         name: &str,
-    ) -> Result<First, Trouble> {
+    ) -> Result<Table, Trouble> {
         let mut connection = pin!(connection);
-        let mut work = pin!(first_value(client, &self.question.text));
+        let mut work = pin!(table(client, &self.question.text));
         let answer = tokio::select! {
             biased;
             answer = &mut work => {
@@ -208,22 +217,29 @@ impl Talk {
     }
 }
 
-/// Reads the whole answer, for errors may come after rows.
-async fn first_value(client: Client, query: &str) -> Result<First, Error> {
+/// Reads the whole answer, for errors may come after rows. Of several statements, the first that
+/// returns rows counts.
+async fn table(client: Client, query: &str) -> Result<Table, Error> {
     let mut messages = pin!(client.simple_query_raw(query).await?);
-    let mut first = None;
+    let mut table = Table::default();
+    let mut done = false;
     while let Some(message) = messages.try_next().await? {
-        if let (None, SimpleQueryMessage::Row(row)) = (&first, message) {
-            first = Some(match row.is_empty() {
-                true => First::Nothing,
-                false => match row.try_get(0)? {
-                    None => First::Null,
-                    Some(value) => First::Value(value.as_bytes().to_vec()),
-                },
-            });
+        match message {
+            SimpleQueryMessage::Row(row) if !done => table.add(|| columns(&row)),
+            SimpleQueryMessage::CommandComplete(_) => done = table.rows > 0,
+            _ => {}
         }
     }
-    Ok(first.unwrap_or(First::Nothing))
+    Ok(table)
+}
+
+fn columns(row: &SimpleQueryRow) -> Vec<(String, First)> {
+    let column = |(index, column): (usize, &SimpleColumn)| {
+        let value = row.try_get(index).ok().flatten();
+        let value = value.map_or(First::Null, |text| First::Value(text.as_bytes().to_vec()));
+        (column.name().to_owned(), value)
+    };
+    row.columns().iter().enumerate().map(column).collect()
 }
 
 fn explain(error: &Error, name: &str) -> Trouble {

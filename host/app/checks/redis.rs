@@ -10,10 +10,13 @@ use futures_util::future::BoxFuture;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
+use wellcheck_core::fact::{FactKey, Shape, Value, fact};
 use wellcheck_net::Stream;
 
 use super::database::settings::{Dialect, Security, read_tls, read_url};
-use super::database::{DatabaseCheck, Link, Protocol, Server, Trouble, Wire, said};
+use super::database::{
+    DatabaseCheck, Link, Protocol, SERVER_FACTS, Server, Trouble, Wire, json, said, typed,
+};
 use super::{Checker, Kind, Tools, tls};
 
 const KEYS: &[Key] = &[key(
@@ -30,6 +33,15 @@ const DIALECT: Dialect = Dialect {
     parameters: &[],
     needs_user: false,
 };
+
+const FACTS: &[FactKey] = &[
+    fact("answer", Shape::Text, "What it answers to PING: `PONG`."),
+    fact(
+        "info.*",
+        Shape::Json,
+        "A line of what INFO answers, by its name: `info.connected_clients`; a number where it reads as one. Not there for a user who may not ask.",
+    ),
+];
 
 /// Longest line of a reply.
 const MAX_LINE: u64 = 4096;
@@ -52,6 +64,10 @@ impl Kind for Redis {
 
     fn keys(&self) -> &'static [&'static [Key]] {
         &[KEYS, tls::KEYS]
+    }
+
+    fn facts(&self) -> &'static [&'static [FactKey]] {
+        &[FACTS, SERVER_FACTS]
     }
 
     fn example(&self) -> &'static str {
@@ -109,7 +125,17 @@ impl Protocol for Talk {
             };
             let mut wire = Wire::new(stream, &server.name);
             link.login(self.login(&mut wire, server)).await?;
-            let product = link.query(ping(&mut wire)).await?;
+            let wants_all = link.asked().has("info");
+            let info = link.query(ping(&mut wire, wants_all)).await?;
+            if !link.asked().is_empty() {
+                link.put("answer", "PONG");
+            }
+            if wants_all {
+                for (name, value) in info.iter().flat_map(|info| lines(info)) {
+                    link.put(&format!("info.{name}"), value);
+                }
+            }
+            let product = info.as_deref().and_then(product);
             let Some((product, version)) = product else { return Ok("answered PONG".to_owned()) };
             link.version(version.as_bytes());
             Ok(format!("answered PONG ({product} {version})"))
@@ -138,7 +164,7 @@ impl Talk {
 }
 
 /// Says PING, and asks what answers; who may not ask that is answered all the same.
-async fn ping(wire: &mut Wire<'_>) -> Result<Option<(&'static str, String)>, Trouble> {
+async fn ping(wire: &mut Wire<'_>, wants_all: bool) -> Result<Option<Vec<u8>>, Trouble> {
     match expect(ask(wire, &["PING"]).await?)? {
         Reply::Simple(text) if text == "PONG" => {}
         _ => {
@@ -148,8 +174,9 @@ async fn ping(wire: &mut Wire<'_>) -> Result<Option<(&'static str, String)>, Tro
             )));
         }
     }
-    Ok(match ask(wire, &["INFO", "server"]).await {
-        Ok(Reply::Bulk(info)) => product(&info),
+    let info: &[&str] = if wants_all { &["INFO"] } else { &["INFO", "server"] };
+    Ok(match ask(wire, info).await {
+        Ok(Reply::Bulk(info)) => Some(info),
         Ok(_) | Err(_) => None,
     })
 }
@@ -205,6 +232,13 @@ fn command(words: &[&str]) -> Vec<u8> {
     let count = words.len();
     let words: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
     format!("*{count}\r\n{words}").into_bytes()
+}
+
+/// What INFO answers, line by line.
+fn lines(info: &[u8]) -> Vec<(String, Value)> {
+    let info = String::from_utf8_lossy(info);
+    let pairs = info.lines().filter_map(|line| line.split_once(':'));
+    pairs.map(|(name, value)| (name.to_owned(), json(typed(value)))).collect()
 }
 
 /// Name and version in what INFO answers.

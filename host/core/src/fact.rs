@@ -130,9 +130,40 @@ impl Found {
         self.0.push((name.into(), value.into()));
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Rewrites every text, for redaction.
+    pub(crate) fn rewrite(&mut self, rewrite: &impl Fn(&mut String)) {
+        for (_, value) in &mut self.0 {
+            match value {
+                Value::Text(text) => rewrite(text),
+                Value::Texts(texts) => texts.iter_mut().for_each(rewrite),
+                Value::Json(json) => rewrite_json(Arc::make_mut(json), rewrite),
+                Value::Boolean(_) | Value::Integer(_) | Value::Number(_) => {}
+            }
+        }
+    }
+
     /// Each name and its value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
+    }
+}
+
+/// The names of members stay. It is as deep as what read it lets it be.
+fn rewrite_json(json: &mut serde_json::Value, rewrite: &impl Fn(&mut String)) {
+    match json {
+        serde_json::Value::String(text) => rewrite(text),
+        serde_json::Value::Array(list) => {
+            list.iter_mut().for_each(|item| rewrite_json(item, rewrite));
+        }
+        serde_json::Value::Object(object) => {
+            object.values_mut().for_each(|item| rewrite_json(item, rewrite));
+        }
+        _ => {}
     }
 }
 

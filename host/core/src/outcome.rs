@@ -339,6 +339,7 @@ impl Run {
         match &mut self.outcome {
             Outcome::Faulted(fault) => texts.push(&mut fault.message),
             Outcome::Answered(report) => {
+                report.found.rewrite(&|text| redactor.apply_to(text));
                 texts.push(&mut report.message);
                 for part in &mut report.parts {
                     texts.extend([&mut part.name, &mut part.message]);

@@ -3,11 +3,11 @@
 use std::future::Future;
 
 use tokio::net::TcpStream;
-use tokio::time::Instant;
-use wellcheck_core::fact::{Found, Value};
+use wellcheck_core::fact::{Asked, Found, Value};
 use wellcheck_core::outcome::{Answer, FailReason, Outcome, Report};
 use wellcheck_net::{Connector, Family, Phase, Stream, Tls, Trace};
 
+use super::super::RunContext;
 use super::super::http::explain;
 use super::super::socket::{dial, learnt, secure};
 use super::settings::Server;
@@ -19,18 +19,29 @@ pub(in crate::checks) struct Link<'a> {
     connector: &'a Connector,
     trace: Trace,
     version: Option<String>,
+    asked: &'a Asked,
     found: Found,
 }
 
 impl<'a> Link<'a> {
-    pub(super) fn new(server: &'a Server, connector: &'a Connector, deadline: Instant) -> Self {
-        Self {
-            server,
-            connector,
-            trace: Trace::new(deadline),
-            version: None,
-            found: Found::default(),
-        }
+    pub(super) fn new(
+        server: &'a Server,
+        connector: &'a Connector,
+        context: &'a RunContext,
+    ) -> Self {
+        let trace = Trace::new(context.deadline);
+        let (asked, found) = (&*context.asked, Found::default());
+        Self { server, connector, trace, version: None, asked, found }
+    }
+
+    /// The facts that conditions mention.
+    pub(in crate::checks) fn asked(&self) -> &'a Asked {
+        self.asked
+    }
+
+    /// Remembers a fact.
+    pub(in crate::checks) fn put(&mut self, name: &str, value: impl Into<Value>) {
+        self.found.put(name, value);
     }
 
     /// Where this goes.
@@ -90,11 +101,9 @@ impl<'a> Link<'a> {
     /// What the server says that it is.
     pub(in crate::checks) fn version(&mut self, version: &[u8]) {
         self.version = Some(said(version));
-    }
-
-    /// What was found out, for conditions.
-    pub(in crate::checks) fn found(&mut self, name: &str, value: impl Into<Value>) {
-        self.found.put(name, value);
+        if !self.asked.is_empty() {
+            self.found.put("version", said(version));
+        }
     }
 
     /// The outcome of the run, with all that was learnt, also before a failure.

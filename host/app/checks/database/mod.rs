@@ -9,6 +9,7 @@
 //! it is shown, and the password is taken out of it, for there are servers that repeat what they do
 //! not understand.
 
+mod found;
 mod link;
 mod question;
 pub(super) mod scram;
@@ -22,6 +23,7 @@ use wellcheck_core::snapshot::Facts;
 use wellcheck_net::Trace;
 use wellcheck_net::http::Client;
 
+pub(super) use found::{QUERY_FACTS, SERVER_FACTS, Table, json, typed};
 pub(super) use link::Link;
 pub(super) use question::{First, QUERY_KEYS, Question};
 pub(super) use settings::Server;
@@ -47,7 +49,7 @@ pub(super) struct DatabaseCheck<P> {
 impl<P: Protocol> DatabaseCheck<P> {
     async fn attempt(&self, context: &RunContext) -> (Run, Trace) {
         let started = Instant::now();
-        let mut link = Link::new(&self.server, self.client.connector(), context.deadline);
+        let mut link = Link::new(&self.server, self.client.connector(), context);
         let result = self.protocol.talk(&mut link).await;
         let (outcome, trace) = link.outcome(result);
         let (duration, log) = (started.elapsed(), RunLog::default());

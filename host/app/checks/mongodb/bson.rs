@@ -4,6 +4,8 @@
 //! over by their length, so that depth costs nothing, and a value of a type that we do not know ends
 //! the search.
 
+use serde_json::Value as Json;
+
 /// A document that is being written.
 #[derive(Debug, Default)]
 pub(super) struct Document(Vec<u8>);
@@ -124,6 +126,53 @@ impl<'a> Answer<'a> {
     }
 }
 
+impl Answer<'_> {
+    /// As JSON, as far as its types are known here and not nested too deep.
+    pub(super) fn to_json(self) -> Json {
+        Json::Object(self.members(0).collect())
+    }
+
+    fn members(self, depth: usize) -> impl Iterator<Item = (String, Json)> {
+        let end = self.0.len().saturating_sub(1);
+        let mut rest = self.0.get(4..end).unwrap_or_default();
+        std::iter::from_fn(move || {
+            let (kind, tail) = rest.split_first()?;
+            let end = tail.iter().position(|byte| *byte == 0)?;
+            let (name, tail) = (&tail[..end], &tail[end + 1..]);
+            let (value, tail) = tail.split_at_checked(size(*kind, tail)?)?;
+            rest = tail;
+            Some((String::from_utf8_lossy(name).into_owned(), value_json(*kind, value, depth)))
+        })
+    }
+}
+
+/// Deepest nesting of documents that is read.
+const MAX_DEPTH: usize = 16;
+
+fn value_json(kind: u8, value: &[u8], depth: usize) -> Json {
+    let eight = || value.first_chunk().copied().unwrap_or_default();
+    match kind {
+        0x01 => f64::from_le_bytes(eight()).into(),
+        0x02 => {
+            let text = value.get(4..value.len().saturating_sub(1)).unwrap_or_default();
+            String::from_utf8_lossy(text).into()
+        }
+        0x03 | 0x04 if depth < MAX_DEPTH => {
+            let members = Answer(value).members(depth + 1);
+            if kind == 0x04 {
+                Json::Array(members.map(|(_, value)| value).collect())
+            } else {
+                Json::Object(members.collect())
+            }
+        }
+        0x08 => (value.first() == Some(&1)).into(),
+        0x10 => value.first_chunk().map_or(Json::Null, |four| i32::from_le_bytes(*four).into()),
+        // Dates are milliseconds.
+        0x09 | 0x11 | 0x12 => i64::from_le_bytes(eight()).into(),
+        _ => Json::Null,
+    }
+}
+
 /// How many bytes a value takes.
 fn size(kind: u8, bytes: &[u8]) -> Option<usize> {
     let announced = || {
@@ -182,10 +231,24 @@ mod tests {
     }
 
     #[test]
+    fn a_document_is_read_as_json() {
+        let bytes = sample();
+        let expected = serde_json::json!({
+            "isWritablePrimary": true, "topologyVersion": { "ok": 0, "x": "y" }, "setName": "rs0",
+            "payload": null, "code": 18, "ok": 1.0,
+        });
+        assert_eq!(Answer(&bytes).to_json(), expected);
+        let deep =
+            (0..40).fold(Document::default(), |inner, _| Document::default().document("a", inner));
+        assert!(Answer(&deep.finish()).to_json().to_string().len() < 120);
+    }
+
+    #[test]
     fn broken_documents_are_searched_without_a_panic() {
         let good = sample();
         let look = |bytes: &[u8]| {
             let answer = Answer(bytes);
+            answer.to_json();
             for name in ["ok", "setName", "payload", "code", "none", ""] {
                 let _ = (answer.boolean(name), answer.integer(name), answer.text(name));
                 let _ = (answer.binary(name), answer.is_ok());

@@ -3,6 +3,7 @@
 mod alerts;
 mod conditions;
 mod endpoint;
+mod expression;
 mod text;
 
 use std::collections::BTreeMap;

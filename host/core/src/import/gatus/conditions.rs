@@ -2,6 +2,7 @@
 //!
 //! Several conditions about the status are one set of codes: all of them must hold.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::import::context::{Context, shown};
@@ -10,7 +11,7 @@ use crate::import::timing;
 use crate::import::write::Text;
 use crate::import::yaml::Mark;
 
-use super::text;
+use super::{expression, text};
 
 /// What the conditions of one endpoint come to.
 #[derive(Debug, Default)]
@@ -20,7 +21,10 @@ pub(super) struct Conditions {
     pub(super) within: Option<(Duration, Mark)>,
     pub(super) contains: Vec<Text>,
     pub(super) matches: Vec<Text>,
-    pub(super) certificate_days: Option<i64>,
+    /// Conditions of ours, one of which must not be met.
+    pub(super) fail: Vec<Text>,
+    /// Whether nothing may answer.
+    pub(super) unconnected: Option<Mark>,
     /// Where the first condition about the status stands.
     pub(super) status_mark: Option<Mark>,
 }
@@ -82,11 +86,19 @@ impl Conditions {
             if turned { (right, mirrored(comparator), left) } else { (left, comparator, right) };
         let taken = match left.to_ascii_uppercase().as_str() {
             "[STATUS]" => self.status(comparator, right, mark),
-            "[CONNECTED]" => (comparator, right) == ("==", "true"),
-            "[RESPONSE_TIME]" => self.response_time(comparator, right, mark, what, context),
+            "[CONNECTED]" => match (comparator, right) {
+                ("==", "true") | ("!=", "false") => true,
+                ("==", "false") | ("!=", "true") => {
+                    self.unconnected = Some(mark);
+                    true
+                }
+                _ => false,
+            },
+            "[RESPONSE_TIME]" => self.response_time(comparator, right, mark),
             "[BODY]" => self.body(comparator, right, mark, what, context),
-            "[CERTIFICATE_EXPIRATION]" => self.certificate(comparator, right, mark, what, context),
-            _ => false,
+            "[CERTIFICATE_EXPIRATION]" => self.certificate(comparator, right),
+            "[IP]" => self.address(comparator, right),
+            _ => self.json(left, comparator, right, mark, context),
         };
         if !taken {
             let why = reason(left);
@@ -108,27 +120,54 @@ impl Conditions {
         true
     }
 
-    fn response_time(
+    fn response_time(&mut self, comparator: &str, right: &str, mark: Mark) -> bool {
+        let milliseconds = right.parse().ok().map(Duration::from_millis);
+        let Some(limit) = milliseconds.or_else(|| timing::parse(right)) else { return false };
+        match comparator {
+            "<" | "<=" => {
+                if self.within.is_none_or(|(least, _)| limit < least) {
+                    self.within = Some((limit, mark));
+                }
+            }
+            ">" | ">=" => {
+                let how = if comparator == ">" { "<=" } else { "<" };
+                self.fail(format!("latency {how} {}", timing::show(limit)));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn fail(&mut self, condition: impl AsRef<str>) {
+        self.fail.push(Text::literal(condition));
+    }
+
+    fn json(
         &mut self,
+        left: &str,
         comparator: &str,
         right: &str,
         mark: Mark,
-        what: &str,
         context: &mut Context<'_>,
     ) -> bool {
-        let milliseconds = right.parse().ok().map(Duration::from_millis);
-        let limit = milliseconds.or_else(|| timing::parse(right));
-        let Some(limit) = limit.filter(|_| matches!(comparator, "<" | "<=")) else { return false };
-        if self.within.is_none_or(|(least, _)| limit < least) {
-            self.within = Some((limit, mark));
+        let Some(fails) = expression::fails(left, comparator, right) else { return false };
+        context.note_once(mark, expression::JSON_NOTE);
+        self.fail(fails);
+        true
+    }
+
+    /// Where the connection went, which is a detail of the run.
+    fn address(&mut self, comparator: &str, right: &str) -> bool {
+        let Ok(address) = right.parse::<IpAddr>() else { return false };
+        let begin = match address {
+            IpAddr::V4(address) => format!("'{address}:'"),
+            IpAddr::V6(address) => format!("'[{address}]:'"),
+        };
+        match comparator {
+            "==" => self.fail(format!("!detail.peer.startsWith({begin})")),
+            "!=" => self.fail(format!("detail.peer.startsWith({begin})")),
+            _ => return false,
         }
-        context.note(
-            mark,
-            format!(
-                "the condition on the response time of {what} becomes its `timeout`, which counts \
-                 from looking up the name to the end of the body"
-            ),
-        );
         true
     }
 
@@ -142,6 +181,12 @@ impl Conditions {
     ) -> bool {
         let is_pattern = right.starts_with("pat(") && right.ends_with(')');
         let varies = text::varies(right) && !is_pattern;
+        if comparator == "!=" && !right.starts_with('[') && !right.contains('(') && !varies {
+            let pattern = format!("^\\s*{}\\s*$", escaped(&text::plain(right)));
+            self.fail(format!("body.matches({})", expression::quoted(&pattern)));
+            context.note_once(mark, BODY_NOTE);
+            return true;
+        }
         if comparator != "==" || right.starts_with('[') || varies {
             return false;
         }
@@ -169,28 +214,19 @@ impl Conditions {
         true
     }
 
-    fn certificate(
-        &mut self,
-        comparator: &str,
-        right: &str,
-        mark: Mark,
-        what: &str,
-        context: &mut Context<'_>,
-    ) -> bool {
-        let Some(least) = timing::parse(right).filter(|_| matches!(comparator, ">" | ">=")) else {
-            return false;
+    fn certificate(&mut self, comparator: &str, right: &str) -> bool {
+        let Some(least) = timing::parse(right) else { return false };
+        let days = least.as_secs_f64() / 86_400.0;
+        let how = match comparator {
+            ">" => "<=",
+            ">=" => "<",
+            "<" => ">=",
+            "<=" => ">",
+            _ => return false,
         };
-        let day = Duration::from_hours(24).as_millis();
-        let days = i64::try_from(least.as_millis().div_ceil(day)).unwrap_or(i64::MAX).min(3650);
-        self.certificate_days = Some(self.certificate_days.unwrap_or(0).max(days));
-        let rounded = if least.as_millis() % day == 0 { "" } else { ", rounded up to whole days" };
-        context.note(
-            mark,
-            format!(
-                "the condition on the certificate of {what} becomes `certificate-days`{rounded}, \
-                 which warns and does not fail"
-            ),
-        );
+        let days = format!("{days:.3}");
+        let days = days.trim_end_matches('0').trim_end_matches('.');
+        self.fail(format!("certificate.days-left {how} {days}"));
         true
     }
 }
@@ -225,21 +261,21 @@ fn reason(left: &str) -> &'static str {
     let says = |word: &str| upper.contains(word);
     if says("[BODY].") || says("[BODY][") || upper.starts_with("LEN(") || upper.starts_with("HAS(")
     {
-        "there are no conditions on JSON; `expect-body-matches` or a plugin can look at it"
+        "nothing here says the same of JSON; `fail` takes conditions on it"
     } else if says("[BODY]") {
-        "only what a body must hold can be said, with `expect-body` and `expect-body-matches`"
+        "nothing here says the same of a body; `fail` takes conditions on it"
     } else if says("[IP]") {
-        "addresses are not looked at; `address-family` chooses among them"
+        "an address is compared with one address; `address-family` chooses among them"
     } else if says("[DOMAIN_EXPIRATION]") {
         "registries of domains are not asked; a plugin can do it"
     } else if says("[DNS_RCODE]") {
         "there is no kind for DNS queries; a plugin can make them"
     } else if says("[RESPONSE_TIME]") {
-        "a check can only be slower than it may be, with `timeout`"
+        "it is no duration (write a condition on `latency`)"
     } else if says("[CERTIFICATE_EXPIRATION]") {
-        "a certificate can only have too few days left, with `certificate-days`"
+        "it is no duration (write a condition on `certificate.days-left`)"
     } else if says("[CONNECTED]") {
-        "a check cannot pass where nothing answers"
+        "it is neither true nor false (`invert` lets a check pass where nothing answers)"
     } else if says("[CONTEXT]") {
         "no check hands what it read to another"
     } else {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::alerts::{self, Defaults};
 use super::conditions::Conditions;
 use super::{text, what};
+use crate::condition::MAX_CONDITIONS;
 use crate::import::context::{Context, Fields, shown};
 use crate::import::http::{Request, note_credentials, shown_url};
 use crate::import::names::{Names, put_title};
@@ -96,7 +97,7 @@ pub(super) fn read(
     }
     timing.timeout = Duration::from_secs(10).min(timing.interval);
     client(&mut fields, kind, &mut request, &mut timing, context);
-    conditions(&mut fields, kind, &mut request, &mut timing, context);
+    let judgement = conditions(&mut fields, kind, &mut request, &timing, context);
     alerts::read(&mut fields, defaults, &mut timing, context);
     let enabled = fields.boolean("enabled", context);
     if let Some((false, mark)) = enabled
@@ -129,6 +130,7 @@ pub(super) fn read(
     put_title(&mut block, &name, title);
     block.put("kind", kind.word());
     request.put(&mut block);
+    judgement.put(&mut block);
     timing.put(&mut block, &what, context);
     if !enabled {
         block.put("enabled", false);
@@ -328,13 +330,35 @@ fn client(
     client.finish(context);
 }
 
+/// What judges the runs of a check.
+#[derive(Debug, Default)]
+struct Judgement {
+    fail: Vec<Text>,
+    latency: Option<Duration>,
+    invert: bool,
+}
+
+impl Judgement {
+    fn put(self, block: &mut Block) {
+        if !self.fail.is_empty() {
+            block.put("fail", Item::one_or_many(self.fail.into_iter().map(Item::from).collect()));
+        }
+        if let Some(latency) = self.latency {
+            block.put("latency-fail", timing::show(latency).as_str());
+        }
+        if self.invert {
+            block.put("invert", true);
+        }
+    }
+}
+
 fn conditions(
     fields: &mut Fields<'_>,
     kind: Kind,
     request: &mut Request,
-    timing: &mut Timing,
+    timing: &Timing,
     context: &mut Context<'_>,
-) {
+) -> Judgement {
     let what = fields.what().to_owned();
     let mut conditions = Conditions::default();
     let listed = fields.texts("conditions", context);
@@ -345,18 +369,37 @@ fn conditions(
             format!("{what} has no `conditions` (expected for example `[STATUS] == 200`)"),
         );
     }
+    let count = listed.as_ref().map_or(0, |(list, _)| list.len());
     for (condition, mark) in listed.map(|(list, _)| list).unwrap_or_default() {
         conditions.add(condition, mark, &what, context);
     }
-    if let Some((within, mark)) = conditions.within
-        && within < timing.timeout
-    {
-        if timing.timeout_mark != Mark::default() {
-            let message =
-                format!("`timeout` of {what} is left out: its response time must be shorter");
-            context.note(timing.timeout_mark, message);
+    let mut judgement = Judgement::default();
+    if let Some((within, _)) = conditions.within {
+        // A run that takes as long as its timeout fails in any case.
+        let timeout = timing.timeout.min(timing.interval);
+        judgement.latency = Some(within).filter(|within| *within < timeout);
+        if within < Duration::from_millis(1) {
+            judgement.latency = Some(Duration::from_millis(1));
         }
-        (timing.timeout, timing.timeout_mark) = (within, mark);
+    }
+    if let Some(mark) = conditions.unconnected {
+        if count == 1 {
+            judgement.invert = true;
+        } else {
+            let message = format!(
+                "the conditions of {what} besides the one that nothing answers are left out: nothing else can be said then"
+            );
+            context.note(mark, message);
+            judgement.invert = true;
+            conditions = Conditions::default();
+        }
+    }
+    if conditions.fail.len() > MAX_CONDITIONS {
+        let message = format!(
+            "{what} has more than {MAX_CONDITIONS} conditions that become `fail`, the most there are"
+        );
+        context.note(mark, message);
+        conditions.fail.truncate(MAX_CONDITIONS);
     }
     if kind == Kind::Http {
         request.expect_status = conditions.statuses();
@@ -366,8 +409,8 @@ fn conditions(
         }
         request.expect_body = conditions.contains;
         request.expect_body_matches = conditions.matches;
-        request.certificate_days = conditions.certificate_days;
-        return;
+        judgement.fail = conditions.fail;
+        return judgement;
     }
     if let Some(mark) = conditions.status_mark {
         context.note(mark, format!("the condition on the status of {what} is left out: no HTTP"));
@@ -382,11 +425,20 @@ fn conditions(
         );
         context.note(mark, message);
     }
-    if conditions.certificate_days.is_some() {
-        let message =
-            format!("the condition on the certificate of {what} is left out: only HTTPS has it");
+    let of_all = |condition: &Text| {
+        let condition = condition.as_str();
+        condition.starts_with("latency ") || condition.contains("detail.peer")
+    };
+    let (kept, lost): (Vec<Text>, Vec<Text>) = conditions.fail.into_iter().partition(of_all);
+    judgement.fail = kept;
+    for condition in lost {
+        let message = format!(
+            "a condition of {what} is left out: only HTTP knows what `{}` is about",
+            shown(condition.as_str())
+        );
         context.note(mark, message);
     }
+    judgement
 }
 
 /// `extra-labels`.
