@@ -211,6 +211,45 @@ fn several_servers_are_asked_in_turn_or_each() {
     expect_failure(&host, "none", "timeout", "waiting for an answer");
 }
 
+#[test]
+fn conditions_judge_answers() {
+    let server = format!("127.0.0.1:{}", bind().port);
+    let all = [
+        "answers.count != 2",
+        "!('192.0.2.1' in answers)",
+        "code != 'NOERROR'",
+        "!authoritative",
+        "truncated",
+        "authenticated",
+        "recursion-available",
+        "ttl > 60s",
+        "transport != 'udp'",
+        "'x' in authority",
+        "'x' in additional",
+        "!agree",
+    ];
+    let config = [
+        at("all", &server, "www.shop.test", &format!("fail = {all:?}")),
+        at("few", &server, "www.shop.test", "warn = \"answers.count < 3\""),
+        at("serial", &server, "shop.test", "query-type = \"SOA\"\nfail = \"serial < 2026010106\""),
+        at("absent", &server, "absent.shop.test", "fail = \"code != 'NXDOMAIN'\""),
+        at(
+            "empty",
+            &server,
+            "mail.shop.test",
+            "query-type = \"AAAA\"\nfail = \"answers.count > 0\"",
+        ),
+    ]
+    .concat();
+    let host = host().config(&config).start();
+    expect_pass(&host, "all", "with 2 answers");
+    let few = host.until_run("few");
+    assert_eq!(few["state"], "warn", "{few}");
+    expect_failure(&host, "serial", "unexpected-value", "serial is 2026010105");
+    expect_pass(&host, "absent", "answered NXDOMAIN");
+    expect_pass(&host, "empty", "answered NOERROR with no answer");
+}
+
 /// The answer to a question, changed by `change`.
 fn answering(change: impl Fn(&mut Message) + Send + 'static) -> Datagrams {
     datagrams(move |bytes| answer(bytes, &change).into_iter().collect())

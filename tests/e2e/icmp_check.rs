@@ -54,6 +54,32 @@ fn loopback_answers_over_both_families() {
 }
 
 #[test]
+fn conditions_judge_pings() {
+    let all = [
+        "loss > 0",
+        "jitter > 1s",
+        "round-trip > 1s",
+        "round-trip.min > 1s",
+        "round-trip.max > 1s",
+    ];
+    // Only a raw socket tells it.
+    let more = if may_everybody_ping() { "" } else { "warn = \"ttl < 2\"" };
+    let config = [
+        at("all", "127.0.0.1", &format!("packets = 3\nspacing = \"10ms\"\nfail = {all:?}\n{more}")),
+        at("never", "127.0.0.1", "warn = \"loss < 1\""),
+    ]
+    .concat();
+    let host = host().config(&config).start();
+    expect_pass(&host, "all", "answered 3 of 3 packets");
+    let never = host.until_run("never");
+    assert_eq!(
+        (&never["state"], &never["message"]),
+        (&"warn".into(), &"loss is 0 (warns when `loss < 1`)".into()),
+        "{never}"
+    );
+}
+
+#[test]
 fn silence_and_a_missing_way_are_told_apart() {
     // A network with nothing but a loopback that does not answer.
     let set_up =

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod amqp_check;
 mod cases;
 mod cli;
 mod conditions;
@@ -37,7 +38,9 @@ mod imap_check;
 mod import;
 mod main_job;
 mod mongodb_check;
+mod mqtt_check;
 mod mysql_check;
+mod nats_check;
 mod negotiation;
 mod nosana;
 mod ntp_check;

@@ -16,7 +16,19 @@ fn at(name: &str, target: &str, keys: &str) -> String {
 
 #[test]
 fn the_offset_of_this_machine_to_itself_is_small() {
+    let all = [
+        "offset > 1s",
+        "offset.absolute > 1s",
+        "round-trip > 1s",
+        "stratum != 5",
+        "leap != 'none'",
+        "root-delay > 1s",
+        "root-dispersion > 10s",
+        "reference == ''",
+    ];
     let config = [
+        at("facts", &format!("127.0.0.1:{}", chrony().port), &format!("fail = {all:?}")),
+        at("never", &format!("127.0.0.1:{}", chrony().port), "warn = \"stratum < 6\""),
         at(
             "clock",
             &format!("127.0.0.1:{}", chrony().port),
@@ -27,6 +39,8 @@ fn the_offset_of_this_machine_to_itself_is_small() {
     ]
     .concat();
     let host = host().config(&config).start();
+    expect_pass(&host, "facts", "(stratum 5)");
+    assert_eq!(host.until_run("never")["state"], "warn");
     let clock = expect_pass(&host, "clock", "(stratum 5)");
     for name in ["offset", "round-trip", "root-dispersion"] {
         assert!(observation(&clock, name).is_some_and(|s| s.abs() < 1.0), "{name}: {clock}");

@@ -21,6 +21,12 @@ fn datagrams_are_sent_and_answers_judged() {
     let config = [
         at("text", &on(&echo), "send = \"ping\\n\"\nexpect = \"ing\\n\""),
         at("hex", &on(&echo), "send-hex = \"ff:00 FE\"\nexpect-hex = \"00fe\""),
+        at(
+            "facts",
+            &on(&echo),
+            "send = \"ping\"\nfail = [\"!answered\", \"body != 'ping'\", \"body.size != 4B\"]",
+        ),
+        at("no-fact", &on(&deaf), "wait = \"50ms\"\nfail = \"!answered\""),
         at("other", &on(&echo), "send = \"ping\"\nexpect = \"pong\""),
         at("empty", &on(&empty), "silence = \"fail\""),
         at("large", &on(&large), "send = \"a\"\nexpect = \"xxx\""),
@@ -35,6 +41,8 @@ fn datagrams_are_sent_and_answers_judged() {
     let host = host().config(&config).start();
     expect_pass(&host, "text", "answered `ping\\n`");
     expect_pass(&host, "hex", "answered");
+    expect_pass(&host, "facts", "answered `ping`");
+    expect_failure(&host, "no-fact", "unexpected-value", "answered is false");
     expect_failure(&host, "other", "unexpected-body", "the answer does not contain `pong`: `ping`");
     expect_pass(&host, "empty", "answered ``");
     expect_pass(&host, "large", "answered `xxx");

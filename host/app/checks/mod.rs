@@ -9,6 +9,7 @@
 //! at any await point. A target that cannot be reached is a `fail`; only what is wrong with the
 //! check itself is a fault.
 
+mod amqp;
 mod database;
 mod datagram;
 mod dns;
@@ -22,7 +23,9 @@ pub(crate) mod http;
 mod icmp;
 mod imap;
 mod mongodb;
+mod mqtt;
 mod mysql;
+mod nats;
 mod ntp;
 mod place;
 pub(crate) mod plugin;
@@ -87,6 +90,9 @@ pub(crate) const KINDS: &[&dyn Kind] = &[
     &exec::Exec,
     &file::File,
     &systemd::Systemd,
+    &nats::Nats,
+    &mqtt::Mqtt,
+    &amqp::Amqp,
 ];
 
 /// A kind of check: parses its own settings and makes a checker from them.

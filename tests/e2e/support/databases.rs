@@ -33,7 +33,7 @@ impl Database {
 }
 
 /// Writes a certificate for loopback; returns its root.
-fn certificate(dir: &std::path::Path) -> String {
+pub(crate) fn certificate(dir: &std::path::Path) -> String {
     let authority = Authority::new();
     let pair = authority.good();
     std::fs::write(dir.join("cert.pem"), &pair.certificate).expect("a file");

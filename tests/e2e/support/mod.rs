@@ -1,6 +1,7 @@
 //! What the tests need: the host itself, its targets, its plugins.
 
 pub(crate) mod bind;
+pub(crate) mod brokers;
 pub(crate) mod certificates;
 pub(crate) mod checks;
 pub(crate) mod chrony;

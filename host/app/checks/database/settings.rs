@@ -68,6 +68,12 @@ impl Server {
         Self { security, ..self }
     }
 
+    /// The same, where the user is a secret as well: a token that stands alone.
+    pub(in crate::checks) fn with_token(self) -> Self {
+        let redactor = Redactor::new([self.user.as_str()]);
+        Self { redactor, ..self }
+    }
+
     pub(super) fn facts(&self) -> Facts {
         Facts { target: Some(self.target.clone()), port: self.port, plugin: None }
     }
@@ -90,9 +96,19 @@ pub(in crate::checks) struct Address {
     pub(in crate::checks) server: Server,
     parameters: Vec<(String, String)>,
     pub(in crate::checks) place: Place,
+    has_port: bool,
 }
 
 impl Address {
+    /// The same with another port, unless the URL names one: that of TLS, where it has its own.
+    pub(in crate::checks) fn or_port(mut self, port: u16) -> Self {
+        if !self.has_port {
+            self.server.port = port;
+            self.server.name = format!("{}:{port}", self.server.host);
+        }
+        self
+    }
+
     /// A parameter of the URL.
     pub(in crate::checks) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -163,7 +179,13 @@ fn parse_url(text: &Text, dialect: &Dialect) -> Result<Address, String> {
         database,
         security: Security::Plain,
     };
-    Ok(Address { scheme: url.scheme().to_owned(), server, parameters, place: text.place.clone() })
+    Ok(Address {
+        scheme: url.scheme().to_owned(),
+        server,
+        parameters,
+        place: text.place.clone(),
+        has_port: url.port().is_some(),
+    })
 }
 
 /// Some clients take a list, `a:1,b:2`, which is no URL.
