@@ -30,6 +30,7 @@ use super::{Checker, Kind, RunContext, Tools, tls};
 const FACTS: &[FactKey] = &[
     fact("status", Shape::Integer, "The status code of the answer."),
     fact("body", Shape::Text, "The body, as far as `body-limit` lets it be read."),
+    fact("header.*", Shape::Text, "A header of the answer, its name in lower case."),
     fact("json", Shape::Json, "The body, if it is JSON: `json.items[0].state`."),
     fact(
         "certificate.days-left",
@@ -142,6 +143,12 @@ impl HttpCheck {
             found.put("certificate.days-left", days);
         }
         let Ok(answer) = &exchange.result else { return };
+        for name in answer.headers.keys().filter(|_| asked.has("header")) {
+            let texts = answer.headers.get_all(name).iter();
+            let texts: Vec<_> =
+                texts.map(|text| String::from_utf8_lossy(text.as_bytes())).collect();
+            found.put(format!("header.{name}"), texts.join(", "));
+        }
         if asked.has("json")
             && let Ok(json) = serde_json::from_slice(&answer.body)
         {

@@ -72,8 +72,7 @@ impl Kinds for AnyKind {
             fact("body", Shape::Text, ""),
             fact("json", Shape::Json, ""),
             fact("certificate.days-left", Shape::Number, ""),
-            fact("resolved", Shape::Text, ""),
-            fact("connected", Shape::Boolean, ""),
+            fact("header.*", Shape::Text, ""),
         ];
         if kind == "http" { &[HTTP] } else { &[] }
     }
