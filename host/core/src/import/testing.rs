@@ -74,7 +74,12 @@ impl Kinds for AnyKind {
             fact("certificate.days-left", Shape::Number, ""),
             fact("header.*", Shape::Text, ""),
         ];
-        if kind == "http" { &[HTTP] } else { &[] }
+        const DNS: &[FactKey] = &[fact("code", Shape::Text, ""), fact("answers", Shape::Texts, "")];
+        match kind {
+            "http" => &[HTTP],
+            "dns" => &[DNS],
+            _ => &[],
+        }
     }
 
     fn read(
