@@ -134,7 +134,7 @@ fn conditions_judge_answers_of_a_real_server() {
         check(
             "json",
             "/ok",
-            "fail = [\"json.status != 'ok'\", \"json.queue > 100\", \"!body.contains('queue')\", \"has(certificate.days-left)\"]\nwarn = \"json.queue > 10\"",
+            "fail = [\"json.status != 'ok'\", \"json.queue > 100\", \"!body.contains('queue')\", \"has(certificate.days-left)\", \"header.content-type == ''\", \"has(header['x-none'])\"]\nwarn = \"json.queue > 10\"",
         ),
         check("no-json", "/broken", "expect-status = 503\nfail = \"json.status == 'x'\""),
         check("gone", "/broken", "expect-status = 200\nfail = \"status == 503\""),

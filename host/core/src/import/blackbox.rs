@@ -3,6 +3,7 @@
 //! Modules keep their names, so that what Prometheus is told stays as it is. Those whose prober has
 //! no kind here are left out as a whole.
 
+mod fails;
 mod http;
 mod pattern;
 mod talk;

@@ -37,6 +37,8 @@ pub(super) struct Request {
     pub(super) expect_status: Vec<(i64, i64)>,
     pub(super) expect_body: Vec<Text>,
     pub(super) expect_body_matches: Vec<Text>,
+    /// Conditions that make it fail.
+    pub(super) fail: Vec<Text>,
     pub(super) redirects: Option<i64>,
     pub(super) body_limit: Option<String>,
     pub(super) http_version: Option<&'static str>,
@@ -89,9 +91,11 @@ impl Request {
             });
             block.put("expect-status", Item::one_or_many(items.collect()));
         }
-        for (key, texts) in
-            [("expect-body", self.expect_body), ("expect-body-matches", self.expect_body_matches)]
-        {
+        for (key, texts) in [
+            ("expect-body", self.expect_body),
+            ("expect-body-matches", self.expect_body_matches),
+            ("fail", self.fail),
+        ] {
             if !texts.is_empty() {
                 block.put(key, Item::one_or_many(texts.into_iter().map(Item::from).collect()));
             }

@@ -72,10 +72,14 @@ impl Kinds for AnyKind {
             fact("body", Shape::Text, ""),
             fact("json", Shape::Json, ""),
             fact("certificate.days-left", Shape::Number, ""),
-            fact("resolved", Shape::Text, ""),
-            fact("connected", Shape::Boolean, ""),
+            fact("header.*", Shape::Text, ""),
         ];
-        if kind == "http" { &[HTTP] } else { &[] }
+        const DNS: &[FactKey] = &[fact("code", Shape::Text, ""), fact("answers", Shape::Texts, "")];
+        match kind {
+            "http" => &[HTTP],
+            "dns" => &[DNS],
+            _ => &[],
+        }
     }
 
     fn read(

@@ -1,5 +1,6 @@
 //! The prober `http`, and what others share with it: TLS, credentials, proxies, addresses.
 
+use super::fails;
 use crate::import::context::{Context, Fields, shown};
 use crate::import::http::{BODY_NOTE, Request, is_secret};
 use crate::import::write::Text;
@@ -8,31 +9,16 @@ use crate::import::yaml::Mark;
 /// Largest `body-limit`.
 const MAX_BODY: u64 = 16 * 1024 * 1024;
 
-const LEFT_OUT: &[(&str, &str)] = &[
-    ("fail_if_body_json_matches_cel", "there are no conditions on JSON; a plugin can look at it"),
-    (
-        "fail_if_body_json_not_matches_cel",
-        "there are no conditions on JSON; `expect-body-matches` or a plugin can look at it",
-    ),
-    (
-        "fail_if_body_matches_regexp",
-        "no check fails because of what a body does hold; look for what it must hold, with \
-         `expect-body-matches`",
-    ),
-    ("fail_if_header_matches", "headers of answers are not looked at; a plugin can do it"),
-    ("fail_if_header_not_matches", "headers of answers are not looked at; a plugin can do it"),
-    (
-        "compression",
-        "bodies are looked at as they come; ask for none with the header `Accept-Encoding`",
-    ),
-];
+/// What is said of the size of bodies.
+pub(super) const LIMIT_NOTE: &str = BODY_NOTE;
+
+const LEFT_OUT: &[(&str, &str)] = &[(
+    "compression",
+    "bodies are looked at as they come; ask for none with the header `Accept-Encoding`",
+)];
 
 /// What is off unless it is switched on.
-const SWITCHES: &[(&str, &str)] = &[
-    ("fail_if_ssl", "no check fails because a connection is encrypted"),
-    ("fail_if_not_ssl", "probe targets with `https://` alone"),
-    ("enable_http3", "HTTP/3 is not spoken"),
-];
+const SWITCHES: &[(&str, &str)] = &[("enable_http3", "HTTP/3 is not spoken")];
 
 pub(super) fn request(mut fields: Fields<'_>, context: &mut Context<'_>) -> Request {
     let mut request = Request::default();
@@ -46,6 +32,7 @@ pub(super) fn request(mut fields: Fields<'_>, context: &mut Context<'_>) -> Requ
     versions(&mut fields, &mut request, context);
     headers(&mut fields, &mut request, context);
     expectations(&mut fields, &mut request, context);
+    fails::read(&mut fields, &mut request, context);
     follow(&mut fields, &mut request, context);
     client(&mut fields, &mut request, context);
     family(&mut fields, &mut request, context);

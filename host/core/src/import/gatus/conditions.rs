@@ -98,6 +98,15 @@ impl Conditions {
             "[BODY]" => self.body(comparator, right, mark, what, context),
             "[CERTIFICATE_EXPIRATION]" => self.certificate(comparator, right),
             "[IP]" => self.address(comparator, right),
+            "[DNS_RCODE]" => {
+                let how = if comparator == "==" { "!=" } else { "==" };
+                let plain = right.bytes().all(|b| b.is_ascii_alphanumeric());
+                let fits = plain && matches!(comparator, "==" | "!=");
+                if fits {
+                    self.fail(format!("code {how} '{right}'"));
+                }
+                fits
+            }
             _ => self.json(left, comparator, right, mark, context),
         };
         if !taken {
@@ -269,7 +278,7 @@ fn reason(left: &str) -> &'static str {
     } else if says("[DOMAIN_EXPIRATION]") {
         "registries of domains are not asked; a plugin can do it"
     } else if says("[DNS_RCODE]") {
-        "there is no kind for DNS queries; a plugin can make them"
+        "it is no name of a code"
     } else if says("[RESPONSE_TIME]") {
         "it is no duration (write a condition on `latency`)"
     } else if says("[CERTIFICATE_EXPIRATION]") {

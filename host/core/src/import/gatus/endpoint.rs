@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::alerts::{self, Defaults};
 use super::conditions::Conditions;
-use super::{text, what};
+use super::{expression, text, what};
 use crate::condition::MAX_CONDITIONS;
 use crate::import::context::{Context, Fields, shown};
 use crate::import::http::{Request, note_credentials, shown_url};
@@ -19,16 +19,13 @@ const MAX_LABEL: usize = 200;
 
 /// Schemes without a kind.
 const OTHER_SCHEMES: &[(&str, &str)] = &[
-    ("udp://", "there is no kind for UDP"),
     ("sctp://", "there is no kind for SCTP"),
-    ("icmp://", "there is no kind for pings; the kind `tcp` on a port of the host says as much"),
     ("starttls://", "no connection changes to TLS halfway; a plugin can do it"),
     ("grpc://", "there is no kind for gRPC; a plugin can ask, or the kind `tcp` looks at the port"),
     (
         "grpcs://",
         "there is no kind for gRPC; a plugin can ask, or the kind `tcp` looks at the port",
     ),
-    ("ssh://", "there is no kind for SSH; the kind `tcp` with `expect = \"SSH-2.0-\"` comes near"),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,6 +34,10 @@ enum Kind {
     Tcp,
     Tls,
     Websocket,
+    Icmp,
+    Ssh,
+    Udp,
+    Dns,
 }
 
 impl Kind {
@@ -45,6 +46,10 @@ impl Kind {
             Self::Http => "http",
             Self::Tcp | Self::Tls => "tcp",
             Self::Websocket => "websocket",
+            Self::Icmp => "icmp",
+            Self::Ssh => "ssh",
+            Self::Udp => "udp",
+            Self::Dns => "dns",
         }
     }
 }
@@ -75,7 +80,11 @@ pub(super) fn read(
         context.error(node.mark, format!("{what} has no `url`"));
         return None;
     };
-    let (kind, address) = kind(&mut fields, url, url_mark, node.mark, context)?;
+    let question = question(&mut fields, context);
+    let (kind, address) = match question {
+        Some(_) => (Kind::Dns, url),
+        None => kind(&mut fields, url, url_mark, node.mark, context)?,
+    };
     let mut request = Request::default();
     match kind {
         Kind::Http | Kind::Websocket => {
@@ -87,6 +96,14 @@ pub(super) fn read(
             request.target = Some(text::text(address, url_mark, &what, context));
             request.tls = kind == Kind::Tls;
         }
+        Kind::Icmp | Kind::Ssh | Kind::Udp => {
+            let address = match kind {
+                Kind::Ssh if !address.contains(':') => format!("{address}:22"),
+                _ => address.trim_end_matches('/').to_owned(),
+            };
+            request.target = Some(text::text(&address, url_mark, &what, context));
+        }
+        Kind::Dns => {}
     }
     talk(&mut fields, kind, (title, group, url), &mut request, context);
     let mut timing = Timing { interval: Duration::from_mins(1), ..Timing::default() };
@@ -117,7 +134,7 @@ pub(super) fn read(
             ("ui", "there is nothing to set about pages (`detail` of an `[[endpoint]]` hides)"),
             ("store", "no check hands what it read to another"),
             ("always-run", "no check is a step of others"),
-            ("ssh", "the endpoint is not of SSH"),
+            ("ssh", "nobody logs in; that the server speaks SSH is what is looked at"),
         ],
         context,
     );
@@ -129,6 +146,12 @@ pub(super) fn read(
     block.put("name", name.as_str());
     put_title(&mut block, &name, title);
     block.put("kind", kind.word());
+    if let Some(question) = question {
+        block.put("server", text::text(url, url_mark, &what, context));
+        for (key, value) in question {
+            block.put(key, value);
+        }
+    }
     request.put(&mut block);
     judgement.put(&mut block);
     timing.put(&mut block, &what, context);
@@ -141,6 +164,23 @@ pub(super) fn read(
     Some(Check { name, enabled, block })
 }
 
+/// What a name server is asked.
+fn question(
+    fields: &mut Fields<'_>,
+    context: &mut Context<'_>,
+) -> Option<[(&'static str, Text); 2]> {
+    let (mut dns, _) = fields.fields("dns", context)?;
+    let what = dns.what().to_owned();
+    let mut taken = |key| {
+        let (written, mark) = dns.text(key, context)?;
+        Some(text::text(written, mark, &what, context))
+    };
+    let (name, sort) = (taken("query-name"), taken("query-type"));
+    dns.finish(context);
+    let or = |text: Option<Text>, default: &str| text.unwrap_or_else(|| Text::literal(default));
+    Some([("query-name", or(name, ".")), ("query-type", or(sort, "A"))])
+}
+
 /// Which kind it is, and what comes behind the scheme.
 fn kind<'a>(
     fields: &mut Fields<'_>,
@@ -150,11 +190,6 @@ fn kind<'a>(
     context: &mut Context<'_>,
 ) -> Option<(Kind, &'a str)> {
     let what = fields.what().to_owned();
-    if fields.take("dns").is_some() {
-        let why = "there is no kind for DNS queries; a plugin can make them";
-        context.note(mark, format!("{what} with `dns` is left out: {why}"));
-        return None;
-    }
     if let Some((scheme, why)) = OTHER_SCHEMES.iter().find(|(scheme, _)| url.starts_with(scheme)) {
         context.note(mark, format!("{what} with `{scheme}` is left out: {why}"));
         return None;
@@ -166,6 +201,9 @@ fn kind<'a>(
         ("tls://", Kind::Tls),
         ("ws://", Kind::Websocket),
         ("wss://", Kind::Websocket),
+        ("icmp://", Kind::Icmp),
+        ("ssh://", Kind::Ssh),
+        ("udp://", Kind::Udp),
     ];
     for (scheme, kind) in schemes {
         if let Some(address) = url.strip_prefix(scheme) {
@@ -275,7 +313,12 @@ fn talk(
             }
             request.body = Some(body);
         }
-        Kind::Tcp | Kind::Tls | Kind::Websocket => request.send = Some(body),
+        Kind::Tcp | Kind::Tls | Kind::Websocket | Kind::Udp => request.send = Some(body),
+        Kind::Icmp | Kind::Ssh | Kind::Dns => {
+            let kind = kind.word();
+            context
+                .note(mark, format!("`body` of {what} is left out: the kind `{kind}` sends none"));
+        }
     }
 }
 
@@ -415,6 +458,17 @@ fn conditions(
     if let Some(mark) = conditions.status_mark {
         context.note(mark, format!("the condition on the status of {what} is left out: no HTTP"));
     }
+    if kind == Kind::Dns {
+        for pattern in conditions.matches.drain(..) {
+            let pattern = expression::quoted(pattern.as_str());
+            let condition = format!("!answers.exists(a, a.matches({pattern}))");
+            judgement.fail.push(Text::literal(condition));
+        }
+        for word in conditions.contains.drain(..) {
+            let word = expression::quoted(word.as_str());
+            judgement.fail.push(Text::literal(format!("!answers.exists(a, a.contains({word}))")));
+        }
+    }
     let more = conditions.contains.len() > 1 || !conditions.matches.is_empty();
     request.expect = conditions.contains.into_iter().next();
     if more {
@@ -427,13 +481,16 @@ fn conditions(
     }
     let of_all = |condition: &Text| {
         let condition = condition.as_str();
-        condition.starts_with("latency ") || condition.contains("detail.peer")
+        condition.starts_with("latency ")
+            || (condition.contains("detail.peer") && !matches!(kind, Kind::Icmp | Kind::Dns))
+            || (condition.starts_with("code ") && kind == Kind::Dns)
     };
     let (kept, lost): (Vec<Text>, Vec<Text>) = conditions.fail.into_iter().partition(of_all);
-    judgement.fail = kept;
+    judgement.fail.extend(kept);
     for condition in lost {
         let message = format!(
-            "a condition of {what} is left out: only HTTP knows what `{}` is about",
+            "a condition of {what} is left out: the kind `{}` does not know what `{}` is about",
+            kind.word(),
             shown(condition.as_str())
         );
         context.note(mark, message);

@@ -52,6 +52,38 @@ fn conditions_on_the_status_are_one_set_of_codes() {
 }
 
 #[test]
+fn other_conditions_are_conditions_here() {
+    let any = "expect-status = \"100-999\"\n";
+    let cases = [
+        (
+            r#"["[STATUS] == 200", "[BODY].a == 1"]"#,
+            "expect-status = 200\nfail = \"json.a != 1\"\n".to_owned(),
+        ),
+        (r#"["[RESPONSE_TIME] < 500"]"#, format!("{any}latency-fail = \"500ms\"\n")),
+        (r#"["[RESPONSE_TIME] > 10"]"#, format!("{any}fail = \"latency <= 10ms\"\n")),
+        (r#"["[CONNECTED] == false"]"#, format!("{any}invert = true\n")),
+        (r#"["[IP] != ::1"]"#, format!("{any}fail = \"detail.peer.startsWith('[::1]:')\"\n")),
+    ];
+    for (list, expected) in cases {
+        assert_eq!(conditions(list), expected, "{list}");
+    }
+}
+
+#[test]
+fn answers_of_name_servers_have_conditions() {
+    let text = "endpoints: [{name: a, url: 9.9.9.9, dns: {query-name: b.c, query-type: A}, conditions: ['[BODY] == 1.2.3.4', '[DNS_RCODE] != NXDOMAIN', '[STATUS] == 1']}]";
+    let imported = made(&Gatus, "c.yaml", text);
+    for expected in [
+        r"!answers.exists(a, a.matches('^\\s*1\\.2\\.3\\.4\\s*$'))",
+        "code == 'NXDOMAIN'",
+        "server = \"9.9.9.9\"",
+    ] {
+        assert!(imported.toml.contains(expected), "{expected}: {}", imported.toml);
+    }
+    assert!(imported.notes.iter().any(|note| note.message.contains("status")));
+}
+
+#[test]
 fn variables_stay_references_and_dollars_stay_dollars() {
     let text = "endpoints:\n  - name: a\n    url: \"https://${HOST}/$$x\"\n    headers: {A: \"$B-$$C $${D}\", E: '$F\"'}\n    conditions: [\"[STATUS] == 200\"]\n";
     let toml = made(&Gatus, "c.yaml", text).toml;
