@@ -2,7 +2,7 @@
 
 use crate::import::context::{Context, Fields, shown};
 use crate::import::http::{BODY_NOTE, Request, is_secret};
-use crate::import::write::Text;
+use crate::import::write::{Item, Text};
 use crate::import::yaml::Mark;
 
 /// Largest `body-limit`.
@@ -14,25 +14,10 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "fail_if_body_json_not_matches_cel",
         "there are no conditions on JSON; `expect-body-matches` or a plugin can look at it",
     ),
-    (
-        "fail_if_body_matches_regexp",
-        "no check fails because of what a body does hold; look for what it must hold, with \
-         `expect-body-matches`",
-    ),
-    ("fail_if_header_matches", "headers of answers are not looked at; a plugin can do it"),
-    ("fail_if_header_not_matches", "headers of answers are not looked at; a plugin can do it"),
-    (
-        "compression",
-        "bodies are looked at as they come; ask for none with the header `Accept-Encoding`",
-    ),
 ];
 
 /// What is off unless it is switched on.
-const SWITCHES: &[(&str, &str)] = &[
-    ("fail_if_ssl", "no check fails because a connection is encrypted"),
-    ("fail_if_not_ssl", "probe targets with `https://` alone"),
-    ("enable_http3", "HTTP/3 is not spoken"),
-];
+const SWITCHES: &[(&str, &str)] = &[("enable_http3", "HTTP/3 is not spoken")];
 
 pub(super) fn request(mut fields: Fields<'_>, context: &mut Context<'_>) -> Request {
     let mut request = Request::default();
@@ -49,6 +34,7 @@ pub(super) fn request(mut fields: Fields<'_>, context: &mut Context<'_>) -> Requ
     follow(&mut fields, &mut request, context);
     client(&mut fields, &mut request, context);
     family(&mut fields, &mut request, context);
+    judged(&mut fields, &mut request, context);
     for (key, why) in SWITCHES {
         if let Some((true, mark)) = fields.boolean(key, context) {
             context.note(mark, format!("`{key}` of {what} is left out: {why}"));
@@ -200,25 +186,124 @@ pub(super) fn typed_headers(headers: Fields<'_>, request: &mut Request, context:
 
 fn expectations(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
     if let Some((patterns, mark)) = fields.texts("fail_if_body_not_matches_regexp", context) {
-        for (pattern, mark) in patterns {
-            if pattern.contains("\\Q") || pattern.contains("\\C") {
-                let what = fields.what();
-                let message = format!(
-                    "`{}` in `fail_if_body_not_matches_regexp` of {what} is left out: `\\Q` and \
-                     `\\C` are not understood (write the pattern without them)",
-                    shown(pattern)
-                );
-                context.note(mark, message);
-                continue;
-            }
-            request.expect_body_matches.push(Text::literal(pattern));
-        }
+        let key = "fail_if_body_not_matches_regexp";
+        let usable = patterns.into_iter().filter(|pair| understood(*pair, key, fields, context));
+        let usable: Vec<Text> = usable.map(|(pattern, _)| Text::literal(pattern)).collect();
+        request.expect_body_matches.extend(usable);
         if !fields_limit(fields, request, context) {
             context.note_once(mark, BODY_NOTE);
         }
         return;
     }
     fields_limit(fields, request, context);
+}
+
+/// Whether a pattern means the same to us; a note if not.
+fn understood(
+    (pattern, mark): (&str, Mark),
+    key: &str,
+    fields: &Fields<'_>,
+    context: &mut Context<'_>,
+) -> bool {
+    let foreign = pattern.contains("\\Q") || pattern.contains("\\C");
+    if foreign {
+        let what = fields.what();
+        let message = format!(
+            "`{}` in `{key}` of {what} is left out: `\\Q` and `\\C` are not understood (write the \
+             pattern without them)",
+            shown(pattern)
+        );
+        context.note(mark, message);
+    }
+    !foreign
+}
+
+/// What an answer must not be, what its headers are, and how it may be compressed.
+fn judged(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
+    let key = "fail_if_body_matches_regexp";
+    if let Some((patterns, _)) = fields.texts(key, context) {
+        let usable = patterns.into_iter().filter(|pair| understood(*pair, key, fields, context));
+        let items: Vec<Item> = usable.map(|(pattern, _)| Item::from(pattern)).collect();
+        if !items.is_empty() {
+            request.further.push(("refuse-body-matches", Item::one_or_many(items)));
+        }
+    }
+    for (key, ours) in [
+        ("fail_if_header_not_matches", "expect-headers"),
+        ("fail_if_header_matches", "refuse-headers"),
+    ] {
+        let entries = header_patterns(fields, key, context);
+        if !entries.is_empty() {
+            request.further.push((ours, Item::Table(entries)));
+        }
+    }
+    let without = fields.boolean("fail_if_ssl", context).is_some_and(|(set, _)| set);
+    match fields.boolean("fail_if_not_ssl", context) {
+        Some((true, mark)) if without => {
+            let what = fields.what();
+            let message = format!(
+                "`fail_if_not_ssl` of {what} is left out: with `fail_if_ssl` beside it nothing passes"
+            );
+            context.note(mark, message);
+            request.further.push(("expect-tls", Item::Boolean(false)));
+        }
+        Some((true, _)) => request.further.push(("expect-tls", Item::Boolean(true))),
+        _ if without => request.further.push(("expect-tls", Item::Boolean(false))),
+        _ => {}
+    }
+    if let Some((word, mark)) = fields.text("compression", context) {
+        match word {
+            "gzip" | "br" | "deflate" => request.further.push(("compression", Item::from(word))),
+            "" | "identity" => {}
+            other => {
+                let what = fields.what();
+                let other = shown(other);
+                let message =
+                    format!("`compression` of {what} is left out: `{other}` is not understood");
+                context.note(mark, message);
+            }
+        }
+    }
+}
+
+/// Headers with their patterns, of which ours has one for each name.
+fn header_patterns(
+    fields: &mut Fields<'_>,
+    key: &str,
+    context: &mut Context<'_>,
+) -> Vec<(String, Item)> {
+    let mut entries: Vec<(String, Item)> = Vec::new();
+    let what = format!("`{key}` of {}", fields.what());
+    let Some((nodes, _)) = fields.list(key, context) else { return entries };
+    for node in nodes {
+        let Some(mut header) = Fields::of(node, what.clone(), context) else { continue };
+        let name = header.text("header", context);
+        let pattern = header.text("regexp", context);
+        let missing = header.boolean("allow_missing", context).is_some_and(|(allowed, _)| allowed);
+        header.finish(context);
+        let (Some((name, mark)), Some(pattern)) = (name, pattern) else { continue };
+        if !understood(pattern, key, fields, context) {
+            continue;
+        }
+        let left_out = |why: &str| format!("`{}` in {what} is left out: {why}", shown(name));
+        if entries.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            context.note(mark, left_out("each header has one pattern here"));
+        } else if missing && key == "fail_if_header_not_matches" {
+            let why = "it may be missing there (a condition with `has(...)` can say that)";
+            context.note(mark, left_out(why));
+        } else if !missing && key == "fail_if_header_matches" {
+            let message = format!(
+                "`{}` in {what} must not match, and may be missing (there, it may not unless \
+                 `allow_missing` says so)",
+                shown(name)
+            );
+            context.note(mark, message);
+            entries.push((name.to_owned(), Item::from(pattern.0)));
+        } else {
+            entries.push((name.to_owned(), Item::from(pattern.0)));
+        }
+    }
+    entries
 }
 
 /// Whether there is a limit of the body.
@@ -298,7 +383,10 @@ pub(super) fn client(fields: &mut Fields<'_>, request: &mut Request, context: &m
     tls(fields, request, context);
     fields.leave_out(
         &[
-            ("oauth2", "no token is fetched; write the header `Authorization` with `${NAME}`"),
+            (
+                "oauth2",
+                "write `oauth2` with `token-url`, `client-id`, `client-secret` and `scopes`",
+            ),
             ("no_proxy", "a proxy is for every target of the module"),
             ("proxy_from_environment", "the environment's proxies are not used; write `proxy`"),
             ("proxy_connect_header", "nothing can be told to a proxy but its address"),
@@ -355,12 +443,16 @@ pub(super) fn tls(fields: &mut Fields<'_>, request: &mut Request, context: &mut 
     if let Some((name, _)) = tls.text("server_name", context) {
         request.tls_server_name = Some(Text::literal(name));
     }
-    let certificates = "no check shows a certificate of its own; a plugin's grant can attach one";
+    let own = [("cert_file", "tls-client-certificate"), ("key_file", "tls-client-key")];
+    for (key, ours) in own {
+        if let Some((path, _)) = tls.text(key, context) {
+            request.further.push((ours, Item::from(path)));
+        }
+    }
+    let certificates = "write it to a file and name that in `tls-client-certificate`";
     let versions = "TLS 1.2 and 1.3 are spoken";
     tls.leave_out(
         &[
-            ("cert_file", certificates),
-            ("key_file", certificates),
             ("cert", certificates),
             ("key", certificates),
             ("ca", "write it to a file and name that in `tls-ca`"),
