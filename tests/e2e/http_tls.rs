@@ -143,6 +143,33 @@ fn handshakes_that_lead_nowhere_have_their_reason() {
     expect_failure(&host, "mail", "tls", "does not speak TLS on this port");
 }
 
+#[test]
+fn a_redirect_to_another_host_is_not_shown_the_client_certificate() {
+    let authority = Authority::new();
+    let nginx = Nginx::start_tls(
+        &authority.good(),
+        "ssl_client_certificate cert.pem; ssl_verify_client optional; ssl_verify_depth 3;
+        location / { return 200 \"<$ssl_client_verify>\"; }
+        location = /within { return 302 https://localhost:{PORT}/; }
+        location = /away { return 302 https://127.0.0.1:{PORT}/; }",
+    );
+    let ours = authority.issue(&["probe"], (2020, 2180));
+    let keys = |body: &str| {
+        format!("{CA}tls-client-certificate = \"our.pem\"\nexpect-body = \"<{body}>\"")
+    };
+    let config = [
+        check("http", "direct", &nginx.https("/"), &keys("SUCCESS")),
+        check("http", "within", &nginx.https("/within"), &keys("SUCCESS")),
+        check("http", "away", &nginx.https("/away"), &keys("NONE")),
+    ]
+    .concat();
+    let pem = format!("{}{}", ours.certificate, ours.key);
+    let host = host().config(&config).file("ca.pem", authority.pem()).file("our.pem", pem).start();
+    for name in ["direct", "within", "away"] {
+        expect_pass(&host, name, "answered 200");
+    }
+}
+
 /// A server of OpenSSL's that answers requests for a page, and its URL.
 fn openssl(authority: &Authority, arguments: &[&str]) -> (Server, String) {
     let dir = folder("openssl");

@@ -48,6 +48,8 @@ pub(super) struct Request {
     pub(super) tls_server_name: Option<Text>,
     pub(super) certificate_days: Option<i64>,
     pub(super) proxy: Option<Text>,
+    /// Keys that one format alone has.
+    pub(super) further: Vec<(&'static str, Item)>,
 }
 
 impl Request {
@@ -127,6 +129,9 @@ impl Request {
         }
         if let Some(proxy) = self.proxy {
             block.put("proxy", proxy);
+        }
+        for (key, item) in self.further {
+            block.put(key, item);
         }
     }
 

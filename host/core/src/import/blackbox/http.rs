@@ -3,7 +3,7 @@
 use super::fails;
 use crate::import::context::{Context, Fields, shown};
 use crate::import::http::{BODY_NOTE, Request, is_secret};
-use crate::import::write::Text;
+use crate::import::write::{Item, Text};
 use crate::import::yaml::Mark;
 
 /// Largest `body-limit`.
@@ -11,11 +11,6 @@ const MAX_BODY: u64 = 16 * 1024 * 1024;
 
 /// What is said of the size of bodies.
 pub(super) const LIMIT_NOTE: &str = BODY_NOTE;
-
-const LEFT_OUT: &[(&str, &str)] = &[(
-    "compression",
-    "bodies are looked at as they come; ask for none with the header `Accept-Encoding`",
-)];
 
 /// What is off unless it is switched on.
 const SWITCHES: &[(&str, &str)] = &[("enable_http3", "HTTP/3 is not spoken")];
@@ -36,12 +31,12 @@ pub(super) fn request(mut fields: Fields<'_>, context: &mut Context<'_>) -> Requ
     follow(&mut fields, &mut request, context);
     client(&mut fields, &mut request, context);
     family(&mut fields, &mut request, context);
+    compression(&mut fields, &mut request, context);
     for (key, why) in SWITCHES {
         if let Some((true, mark)) = fields.boolean(key, context) {
             context.note(mark, format!("`{key}` of {what} is left out: {why}"));
         }
     }
-    fields.leave_out(LEFT_OUT, context);
     fields.finish(context);
     request
 }
@@ -187,25 +182,50 @@ pub(super) fn typed_headers(headers: Fields<'_>, request: &mut Request, context:
 
 fn expectations(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
     if let Some((patterns, mark)) = fields.texts("fail_if_body_not_matches_regexp", context) {
-        for (pattern, mark) in patterns {
-            if pattern.contains("\\Q") || pattern.contains("\\C") {
-                let what = fields.what();
-                let message = format!(
-                    "`{}` in `fail_if_body_not_matches_regexp` of {what} is left out: `\\Q` and \
-                     `\\C` are not understood (write the pattern without them)",
-                    shown(pattern)
-                );
-                context.note(mark, message);
-                continue;
-            }
-            request.expect_body_matches.push(Text::literal(pattern));
-        }
+        let key = "fail_if_body_not_matches_regexp";
+        let usable = patterns.into_iter().filter(|pair| understood(*pair, key, fields, context));
+        let usable: Vec<Text> = usable.map(|(pattern, _)| Text::literal(pattern)).collect();
+        request.expect_body_matches.extend(usable);
         if !fields_limit(fields, request, context) {
             context.note_once(mark, BODY_NOTE);
         }
         return;
     }
     fields_limit(fields, request, context);
+}
+
+/// Whether a pattern means the same to us; a note if not.
+fn understood(
+    (pattern, mark): (&str, Mark),
+    key: &str,
+    fields: &Fields<'_>,
+    context: &mut Context<'_>,
+) -> bool {
+    let foreign = pattern.contains("\\Q") || pattern.contains("\\C");
+    if foreign {
+        let what = fields.what();
+        let message = format!(
+            "`{}` in `{key}` of {what} is left out: `\\Q` and `\\C` are not understood (write the \
+             pattern without them)",
+            shown(pattern)
+        );
+        context.note(mark, message);
+    }
+    !foreign
+}
+
+fn compression(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
+    let Some((word, mark)) = fields.text("compression", context) else { return };
+    match word {
+        "gzip" | "br" | "deflate" => request.further.push(("compression", Item::from(word))),
+        "" | "identity" => {}
+        other => {
+            let (what, other) = (fields.what(), shown(other));
+            let message =
+                format!("`compression` of {what} is left out: `{other}` is not understood");
+            context.note(mark, message);
+        }
+    }
 }
 
 /// Whether there is a limit of the body.
@@ -285,7 +305,10 @@ pub(super) fn client(fields: &mut Fields<'_>, request: &mut Request, context: &m
     tls(fields, request, context);
     fields.leave_out(
         &[
-            ("oauth2", "no token is fetched; write the header `Authorization` with `${NAME}`"),
+            (
+                "oauth2",
+                "write `oauth2` with `token-url`, `client-id`, `client-secret` and `scopes`",
+            ),
             ("no_proxy", "a proxy is for every target of the module"),
             ("proxy_from_environment", "the environment's proxies are not used; write `proxy`"),
             ("proxy_connect_header", "nothing can be told to a proxy but its address"),
@@ -342,12 +365,16 @@ pub(super) fn tls(fields: &mut Fields<'_>, request: &mut Request, context: &mut 
     if let Some((name, _)) = tls.text("server_name", context) {
         request.tls_server_name = Some(Text::literal(name));
     }
-    let certificates = "no check shows a certificate of its own; a plugin's grant can attach one";
+    let own = [("cert_file", "tls-client-certificate"), ("key_file", "tls-client-key")];
+    for (key, ours) in own {
+        if let Some((path, _)) = tls.text(key, context) {
+            request.further.push((ours, Item::from(path)));
+        }
+    }
+    let certificates = "write it to a file and name that in `tls-client-certificate`";
     let versions = "TLS 1.2 and 1.3 are spoken";
     tls.leave_out(
         &[
-            ("cert_file", certificates),
-            ("key_file", certificates),
             ("cert", certificates),
             ("key", certificates),
             ("ca", "write it to a file and name that in `tls-ca`"),
