@@ -45,8 +45,8 @@ fn chains_are_judged_by_what_they_lead_to() {
     expect_pass(&host, "whole", "answered 200");
     expect_pass(&host, "disordered", "answered 200");
     expect_pass(&host, "soon", "answered 200");
-    let says = "issued by `CN=wellcheck test intermediate`, which leads to no trusted root";
-    expect_failure(&host, "incomplete", "tls-untrusted", says);
+    let says = "ends with a certificate of `CN=wellcheck test intermediate`, which was not sent";
+    expect_failure(&host, "incomplete", "tls-incomplete", says);
     expect_failure(&host, "self-signed", "tls-untrusted", "is self-signed");
     let anyone = expect_pass(&host, "anyone", "answered 200");
     assert!(observation(&anyone, "certificate-days-left").is_some_and(|d| d < 0.0), "{anyone}");
@@ -109,8 +109,9 @@ fn a_client_certificate_is_shown_where_it_is_asked_for() {
     expect_pass(&host, "one-file", "answered 200");
     // nginx shakes hands all the same, and says it in HTTP.
     expect_failure(&host, "missing", "unexpected-status", "answered 400");
-    expect_failure(&host, "demanded", "tls", "wants a client certificate");
-    expect_failure(&host, "unwelcome", "tls", "wants a client certificate that it accepts");
+    expect_failure(&host, "demanded", "tls-client-certificate", "wants a client certificate");
+    let says = "wants a client certificate that it accepts";
+    expect_failure(&host, "unwelcome", "tls-client-certificate", says);
     expect_pass(&host, "welcome", "answered 200");
 }
 
@@ -137,7 +138,7 @@ fn handshakes_that_lead_nowhere_have_their_reason() {
     ]
     .concat();
     let host = host().config(&config).file("ca.pem", authority.pem()).start();
-    expect_failure(&host, "old", "tls", "speaks neither TLS 1.2 nor TLS 1.3");
+    expect_failure(&host, "old", "tls-version", "speaks neither TLS 1.2 nor TLS 1.3");
     expect_failure(&host, "stalled", "timeout", "shaking hands (TLS)");
     expect_failure(&host, "breaking", "closed", "during the TLS handshake");
     expect_failure(&host, "mail", "tls", "does not speak TLS on this port");

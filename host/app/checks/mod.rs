@@ -241,7 +241,7 @@ fn find(what: &str, kind: &Text, problems: &mut Problems) -> Option<&'static dyn
 /// What is wrong with the limits of `[runs]`: kinds that are not there.
 pub(crate) fn limit_problems(runs: &Runs, problems: &mut Problems) {
     for (kind, (_, place)) in &runs.kinds {
-        let names = || KINDS.iter().map(|k| k.name()).chain(["plugin", "exec"]);
+        let names = || KINDS.iter().map(|k| k.name()).chain(["plugin"]);
         if !names().any(|name| name == kind) {
             let list = known("kinds", kind, names());
             let shown = kind.escape_debug();

@@ -254,19 +254,12 @@ pub struct Plugins {
 }
 
 /// `[runs]`: how many checks run at once.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Runs {
     /// All together; the program has a default.
     pub most: Option<usize>,
     /// By kind, with where that stands.
     pub kinds: BTreeMap<String, (usize, tree::Place)>,
-}
-
-impl Default for Runs {
-    fn default() -> Self {
-        let kinds = BTreeMap::from([("exec".to_owned(), (16, tree::Place::file("")))]);
-        Self { most: None, kinds }
-    }
 }
 
 /// `[exec]`: which programs checks may run.

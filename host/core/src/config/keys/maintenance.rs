@@ -49,8 +49,8 @@ pub const RUNS: &[Key] = &[
     ),
     key(
         "kinds",
-        "{ exec = 16 }",
+        "none",
         "kinds = { http = 200, exec = 4 }",
-        "Runs at once by kind, 1 to 100000, so that one kind cannot take the places of the others. `plugin` has three quarters of `most` at most in any case.",
+        "Runs at once by kind, 1 to 100000, so that one kind cannot take the places of the others. `plugin` has three quarters of `most` at most in any case, and `exec` 128.",
     ),
 ];

@@ -1,6 +1,5 @@
 //! `[[maintenance]]` and `[runs]`, and points in time.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -101,7 +100,6 @@ impl Resolver<'_> {
         let most = reader.integer("most", 1..=100_000, &mut self.problems);
         let mut runs = Runs { most: most.and_then(|n| usize::try_from(n).ok()), ..Runs::default() };
         if let Some(table) = reader.table("kinds", &mut self.problems) {
-            runs.kinds = BTreeMap::new();
             for (kind, entry) in table.entries {
                 let most = match entry.node.value {
                     Value::Integer(n) => {
