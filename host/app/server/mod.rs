@@ -23,8 +23,7 @@
 //! | `GET /api/v1/checks/{name}` | one check with its last outcome and log |
 //! | `POST /api/v1/checks/{name}/run` | runs it now; needs a token with the role `operate` |
 //! | `POST /api/v1/checks/{name}/pause`, `/api/v1/checks/{name}/resume` | stops it, `{"for": "1h"}`, and lets it go on; likewise |
-//! | `GET /api/v1/maintenance` | maintenance windows |
-//! | `POST /api/v1/maintenance` | opens one, `{"for": "1h", "title": "", "names": [], "tags": []}`; likewise |
+//! | `GET /api/v1/maintenance` | maintenance windows; `POST` opens one, `{"for": "1h", "title": "", "names": [], "tags": []}`, likewise |
 //! | `DELETE /api/v1/maintenance/{name}` | ends one, by its number; likewise |
 //! | `GET /api/v1/endpoints/statuses` | every check as Gatus has it |
 //! | `GET /api/v1/endpoints/{name}/statuses` | one check likewise, by Gatus' key |
