@@ -13,6 +13,7 @@ mod cases;
 mod cli;
 mod conditions;
 mod configuration;
+mod demo;
 mod dialects;
 mod dns_check;
 mod docker_check;
