@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use wellcheck_core::check::What;
 use wellcheck_core::condition::Judgement;
 use wellcheck_core::config::Runs;
@@ -77,6 +77,9 @@ const AT_ONCE: usize = 256;
 /// How often it is seen whether checks have not run for too long.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// A wall clock that moves by so much against the monotonic one was set, in milliseconds.
+const STEP: u64 = 1000;
+
 /// How much later a plugin runs when there is no room for more of them.
 const CROWDED: Duration = Duration::from_millis(100);
 
@@ -119,6 +122,8 @@ pub(crate) struct Scheduler {
     places: Places,
     /// When it is seen next whether checks have not run for too long.
     sweep: Monotonic,
+    /// By how much the wall clock is ahead of the monotonic one, in milliseconds.
+    ahead: i64,
     index: HashMap<u64, usize>,
     next_id: u64,
     queue: BinaryHeap<Reverse<(Monotonic, u64)>>,
@@ -174,7 +179,12 @@ impl Scheduler {
     /// Starts with no checks. Publishes to `shared`.
     pub(crate) fn start(clock: Clock, shared: Shared, most_runs: usize) -> mpsc::Sender<Command> {
         let (sender, commands) = mpsc::channel(16);
-        let scheduler = Self {
+        tokio::spawn(Self::new(clock, shared, most_runs).run(commands));
+        sender
+    }
+
+    fn new(clock: Clock, shared: Shared, most_runs: usize) -> Self {
+        Self {
             clock,
             shared,
             slots: Vec::new(),
@@ -184,6 +194,7 @@ impl Scheduler {
             windows: Windows::default(),
             places: Places::default(),
             sweep: clock.now().monotonic,
+            ahead: 0,
             index: HashMap::new(),
             next_id: 0,
             queue: BinaryHeap::new(),
@@ -195,9 +206,7 @@ impl Scheduler {
             setup: Arc::default(),
             started: clock.now().wall,
             publish: Publish { last: Instant::now(), cost: Duration::ZERO, dirty: None },
-        };
-        tokio::spawn(scheduler.run(commands));
-        sender
+        }
     }
 
     /// When it is to be seen whether checks have not run for too long.
@@ -213,6 +222,7 @@ impl Scheduler {
         }
         if self.sweep <= now.monotonic {
             self.sweep = now.monotonic.after(SWEEP);
+            self.look_at_the_wall(now);
             for index in 0..self.slots.len() {
                 let slot = &mut self.slots[index];
                 if !slot.stale && slot.is_overdue(now.monotonic) {
@@ -220,6 +230,23 @@ impl Scheduler {
                     slot.show(now);
                     self.seen_anew(index, now);
                 }
+            }
+        }
+    }
+
+    /// Finds the points of cron expressions anew after the wall clock was set, or went on while the
+    /// machine was suspended.
+    fn look_at_the_wall(&mut self, now: Now) {
+        let ahead = now.wall.0.saturating_sub(milliseconds(now.monotonic));
+        if ahead.abs_diff(self.ahead) < STEP {
+            return;
+        }
+        self.ahead = ahead;
+        for slot in &mut self.slots {
+            let waits = slot.spec.cron.is_some() && slot.last.is_some() && slot.backoff.is_none();
+            if waits && slot.running.is_none() && slot.due.is_some_and(|due| due > now.monotonic) {
+                slot.due = slot.next(now);
+                self.queue.extend(slot.due.map(|due| Reverse((due, slot.id))));
             }
         }
     }
@@ -307,6 +334,7 @@ impl Scheduler {
                 continue;
             };
             let checker = Arc::clone(checker);
+            slot.queued = false;
             slot.began = now.monotonic;
             let timeout = slot.spec.timing.timeout;
             let context = RunContext {
@@ -326,11 +354,11 @@ impl Scheduler {
     }
 
     fn ended(&mut self, ended: Result<(Id, (u64, Run)), JoinError>) {
-        let task = match &ended {
+        let number = match &ended {
             Ok((task, _)) => *task,
             Err(error) => error.id(),
         };
-        let Some(task) = self.tasks.remove(&task) else { return };
+        let Some(task) = self.tasks.remove(&number) else { return };
         self.plugin_runs -= usize::from(task.is_plugin);
         self.places.free(&task.place);
         self.turns();
@@ -346,7 +374,12 @@ impl Scheduler {
         let now = self.clock.now();
         // A check that was removed or changed meanwhile has another number.
         let Some(index) = self.index.get(&id).copied() else { return };
-        self.slots[index].running = None;
+        let slot = &mut self.slots[index];
+        // An outcome from outside may have come before that of a run which had ended already.
+        if slot.running.as_ref().map(AbortHandle::id) != Some(number) {
+            return;
+        }
+        slot.running = None;
         self.took(index, run, now);
     }
 
@@ -378,15 +411,17 @@ impl Scheduler {
     /// Those who waited for a place among the runs of their kind, and whose turn it is.
     fn turns(&mut self) {
         let now = self.clock.now().monotonic;
-        for id in self.places.freed() {
+        let Self { places, index, slots, queue, .. } = self;
+        places.offer(|id| {
             // A check that was removed or changed meanwhile has another number.
-            let Some(index) = self.index.get(&id) else { continue };
-            let slot = &mut self.slots[*index];
-            if std::mem::take(&mut slot.queued) && slot.paused.is_none() {
+            let Some(slot) = index.get(&id).map(|index| &mut slots[*index]) else { return false };
+            let goes = std::mem::take(&mut slot.queued);
+            if goes {
                 slot.due = Some(now);
-                self.queue.push(Reverse((now, id)));
+                queue.push(Reverse((now, id)));
             }
-        }
+            goes
+        });
     }
 
     /// The place of the check of that name.
@@ -401,8 +436,10 @@ impl Scheduler {
         while let Some(index) = open.pop() {
             for name in self.spread(index, now) {
                 let Some(dependents) = self.dependents.get(&name) else { continue };
+                // What many depend on is asked once for all of them: it may be a large group.
+                let mut ill = HashMap::new();
                 for dependent in dependents.clone() {
-                    if self.reblock(dependent, now) {
+                    if self.reblock(dependent, &mut ill, now) {
                         open.push(dependent);
                     }
                 }
@@ -415,7 +452,7 @@ impl Scheduler {
     fn spread(&mut self, index: usize, now: Now) -> Vec<CheckName> {
         let slot = &mut self.slots[index];
         let state = Arc::clone(&slot.state);
-        let seen = slot.seen();
+        let seen = Some(slot.seen());
         let moved = std::mem::replace(&mut slot.shown, seen) != slot.shown;
         // A first run may end a phase without a change of state.
         let own = moved || slot.starting;
@@ -450,7 +487,8 @@ impl Scheduler {
             if waits != slot.waits {
                 slot.waits = waits;
                 self.publish.mark(Urgency::Transition);
-                if slot.goes(now) {
+                // After a pause it begins by itself.
+                if slot.goes(now) && slot.paused.is_none() {
                     // Many may have waited for the same, and do not all run at once.
                     let due = slot.first(now);
                     slot.due = Some(due);
@@ -503,18 +541,18 @@ impl Scheduler {
         let mut old: HashMap<_, Slot> =
             self.slots.drain(..).map(|slot| (slot.spec.name.clone(), slot)).collect();
         for entry in entries {
-            let kept = match old.remove(&entry.spec.name) {
-                Some(slot) if slot.spec.what == entry.spec.what => Some(slot),
-                Some(changed) => {
-                    changed.cancel();
-                    None
+            let mut slot = match old.remove(&entry.spec.name) {
+                Some(slot) if slot.spec.what == entry.spec.what => slot,
+                changed => {
+                    self.next_id += 1;
+                    let new = Slot::new(self.next_id, &entry, now);
+                    if let Some(changed) = &changed {
+                        changed.cancel();
+                    }
+                    // Who paused it did so by its name, whatever it looks at.
+                    Slot { paused: changed.and_then(|changed| changed.paused), ..new }
                 }
-                None => None,
             };
-            let mut slot = kept.unwrap_or_else(|| {
-                self.next_id += 1;
-                Slot::new(self.next_id, &entry, now)
-            });
             if let Some(due) = slot.take_over(entry, now) {
                 self.queue.push(Reverse((due, slot.id)));
             }
@@ -530,7 +568,7 @@ impl Scheduler {
         self.pending.clear();
         self.dependents.clear();
         for (index, slot) in self.slots.iter_mut().enumerate() {
-            slot.shown = slot.seen();
+            slot.shown = Some(slot.seen());
             for name in slot.pending() {
                 self.pending.entry(name.clone()).or_default().push(index);
             }
@@ -538,10 +576,14 @@ impl Scheduler {
                 self.dependents.entry(name.clone()).or_default().push(index);
             }
         }
+        let mut ill = HashMap::new();
         for index in 0..self.slots.len() {
             self.go_on(index, now);
             let depends = !self.slots[index].spec.depends_on.is_empty();
-            if (depends || !self.slots[index].blocked.by.is_empty()) && self.reblock(index, now) {
+            if (depends || !self.slots[index].blocked.by.is_empty())
+                && self.reblock(index, &mut ill, now)
+            {
+                ill.clear();
                 self.changed(index, now);
             }
         }
@@ -564,6 +606,10 @@ impl Scheduler {
     }
 }
 
+fn milliseconds(at: Monotonic) -> i64 {
+    i64::try_from(at.0.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// The state of the check of that name.
 fn find<'a>(slots: &'a [Slot], name: &str) -> Option<&'a Arc<CheckState>> {
     let index = slots.binary_search_by(|slot| slot.spec.name.as_str().cmp(name)).ok()?;
@@ -577,13 +623,13 @@ async fn until(instant: Option<tokio::time::Instant>) {
     }
 }
 
-/// A kind keeps to its deadline by itself; one that does not is a defect, and is cut off.
 /// Within the run's own task: it takes its time where an answer is large.
 fn judged(mut run: Run, judgement: &Judgement) -> Run {
     judgement.apply(&mut run);
     run
 }
 
+/// A kind keeps to its deadline by itself; one that does not is a defect, and is cut off.
 async fn guarded(checker: &dyn Checker, context: &RunContext, timeout: Duration) -> Run {
     match tokio::time::timeout_at(context.deadline + GRACE, checker.run(context)).await {
         Ok(run) => run,

@@ -39,21 +39,33 @@ pub(super) struct Blocked {
 pub(super) struct Shown {
     state: Status,
     counts: bool,
+    aside: bool,
     doubtful: bool,
+    /// What others ask of it that depend on it; see [`Slot::is_well`] and [`Slot::is_cut_off`].
+    well: bool,
+    cut_off: bool,
     blocked_by: Arc<[CheckName]>,
-}
-
-impl Shown {
-    pub(super) fn of(state: &CheckState, doubtful: bool) -> Self {
-        let blocked_by = Arc::clone(&state.blocked_by);
-        Self { state: state.state, counts: state.counts(), doubtful, blocked_by }
-    }
 }
 
 impl Slot {
     /// What others see of it now.
     pub(super) fn seen(&self) -> Shown {
-        Shown::of(&self.state, self.tracker.is_doubtful())
+        Shown {
+            state: self.state.state,
+            counts: self.state.counts(),
+            aside: self.state.aside.is_some(),
+            doubtful: self.tracker.is_doubtful(),
+            well: self.is_well(),
+            cut_off: self.is_cut_off(),
+            blocked_by: Arc::clone(&self.state.blocked_by),
+        }
+    }
+
+    /// Whether it watches our own connection, and that is down: it fails, also where its failure is
+    /// put down to something else. A fault of its own says nothing of the connection.
+    pub(super) fn is_cut_off(&self) -> bool {
+        let blocked = self.state.is_blocked() && self.tracker.state() == Status::Fail;
+        self.spec.uplink && (blocked || self.state.state == Status::Fail)
     }
 
     /// Whether what depends on it may be healthy: it is itself, or has not run yet, or somebody
@@ -93,17 +105,18 @@ impl Slot {
         self.ended = now.monotonic;
         self.stale = false;
         if healthy {
-            self.healthy_at = now.wall;
+            self.healthy_at = now.monotonic;
         }
         if self.spec.flapping && self.flapping.observe(healthy) != self.state.flapping {
             tracing::info!(check = %self.spec.name, flapping = self.flapping.flaps(), "its outcomes go to and fro, or no longer do");
         }
         let before = self.tracker.state();
-        if healthy || !self.is_pardoned(now) {
+        // Also a healthy one begins the time in which failures are pardoned.
+        if !self.is_pardoned(now) || healthy {
             self.tracker.observe(status, self.spec.thresholds);
         }
         if self.tracker.state() != before {
-            self.turned = now.wall;
+            self.turned = now.monotonic;
         }
         self.settle(healthy);
         tracing::debug!(check = %self.spec.name, %status, "run ended: {}", run.outcome.message());

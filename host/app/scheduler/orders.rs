@@ -107,6 +107,9 @@ impl Scheduler {
                     return Err(Refusal::NotPassive);
                 }
                 slot.spec.judgement.apply(&mut run);
+                // Something came, so that what says that nothing did is too late.
+                slot.cancel();
+                (slot.running, slot.queued) = (None, false);
                 (slot.began, slot.due) = (now.monotonic, None);
                 self.took(index, *run, now);
             }
@@ -124,7 +127,7 @@ impl Scheduler {
             }
             Order::Pause { by, until } => {
                 slot.paused = Some(Aside { paused: true, title: Some(format!("by {by}")), until });
-                slot.due = None;
+                (slot.due, slot.queued) = (None, false);
                 slot.show(now);
                 self.seen_anew(index, now);
             }

@@ -60,15 +60,17 @@ impl Places {
         }
     }
 
-    /// The checks whose turn it is, since there is room.
-    pub(super) fn freed(&mut self) -> Vec<u64> {
-        let mut freed = Vec::new();
+    /// Offers the room that there is to those who wait, in their order. `goes` tells whether one of
+    /// them still wants it; one that does not, such as a check that was removed, takes nobody's turn.
+    pub(super) fn offer(&mut self, mut goes: impl FnMut(u64) -> bool) {
         for kind in &mut self.kinds {
-            let room = kind.most.saturating_sub(kind.running);
-            let turn = kind.waiting.len().min(room);
-            freed.extend(kind.waiting.drain(..turn));
+            let mut room = kind.most.saturating_sub(kind.running);
+            while room > 0
+                && let Some(id) = kind.waiting.pop_front()
+            {
+                room -= usize::from(goes(id));
+            }
         }
-        freed
     }
 }
 
@@ -83,6 +85,30 @@ mod tests {
         Runs { most: None, kinds: kinds.into() }
     }
 
+    fn freed(places: &mut Places) -> Vec<u64> {
+        let mut freed = Vec::new();
+        places.offer(|id| {
+            freed.push(id);
+            true
+        });
+        freed
+    }
+
+    #[test]
+    fn one_that_no_longer_wants_its_turn_leaves_it_to_the_next() {
+        let mut places = Places::default();
+        places.apply(&runs(1));
+        let first = places.take("exec", 1).expect("there is room");
+        assert_eq!((places.take("exec", 2), places.take("exec", 3)), (None, None));
+        places.free(&first);
+        let mut offered = Vec::new();
+        places.offer(|id| {
+            offered.push(id);
+            id != 2
+        });
+        assert_eq!(offered, [2, 3]);
+    }
+
     #[test]
     fn what_is_due_beyond_the_limit_waits_for_its_turn() {
         let mut places = Places::default();
@@ -90,9 +116,9 @@ mod tests {
         assert_eq!(places.take("http", 7), Some(Place(None)), "no limit");
         let first = places.take("exec", 1).expect("there is room");
         assert_eq!((places.take("exec", 2), places.take("exec", 3)), (None, None));
-        assert_eq!(places.freed(), [0; 0]);
+        assert_eq!(freed(&mut places), [0; 0]);
         places.free(&first);
-        assert_eq!(places.freed(), [2]);
+        assert_eq!(freed(&mut places), [2]);
     }
 
     #[test]
@@ -102,9 +128,9 @@ mod tests {
         let _first = places.take("exec", 1).expect("there is room");
         assert_eq!((places.take("exec", 2), places.take("exec", 3)), (None, None));
         places.apply(&runs(2));
-        assert_eq!(places.freed(), [2]);
+        assert_eq!(freed(&mut places), [2]);
         let none = Runs { most: None, kinds: [].into() };
         places.apply(&none);
-        assert_eq!(places.freed(), [3]);
+        assert_eq!(freed(&mut places), [3]);
     }
 }

@@ -34,8 +34,8 @@ pub(super) struct Slot {
     pub(super) phase: Phase,
     pub(super) tracker: Tracker,
     /// When the tracker's state was reached, and when an outcome was healthy the last time.
-    pub(super) turned: WallTime,
-    pub(super) healthy_at: WallTime,
+    pub(super) turned: Monotonic,
+    pub(super) healthy_at: Monotonic,
     pub(super) flapping: Flapping,
     /// Runs in a row that did not pass.
     pub(super) failures: u32,
@@ -73,7 +73,7 @@ pub(super) struct Slot {
     /// What readers see of it.
     pub(super) state: Arc<CheckState>,
     /// What others have seen of it.
-    pub(super) shown: Shown,
+    pub(super) shown: Option<Shown>,
 }
 
 impl Slot {
@@ -90,8 +90,8 @@ impl Slot {
             held: None,
             redactor: entry.redactor.clone(),
             tracker: Tracker::default(),
-            turned: now.wall,
-            healthy_at: WallTime::default(),
+            turned: now.monotonic,
+            healthy_at: Monotonic::default(),
             flapping: Flapping::default(),
             failures: 0,
             faults: Faults::default(),
@@ -114,7 +114,7 @@ impl Slot {
             ended: now.monotonic,
             queued: false,
             due: None,
-            shown: Shown::of(&state, false),
+            shown: None,
             state,
         }
     }
@@ -154,17 +154,23 @@ impl Slot {
             Runner::Ready(checker, version) => {
                 let same = self.runner.as_ref().is_some_and(|(_, running)| *running == version);
                 let was_held = self.held.take().is_some();
+                if was_held {
+                    // What could not run is not late.
+                    self.ended = now.monotonic;
+                }
                 if !same {
                     self.faults = Faults::default();
                     self.backoff = None;
                 }
+                let waits = checker.waits().is_some();
                 self.runner = Some((checker, version));
                 match (same, retimed) {
                     (true, false) => None,
                     // It has not run yet, and does not wait a whole interval for that.
                     (true, true) if self.last.is_none() => Some(self.first(now)),
                     (true, true) => self.next(now),
-                    (false, _) if was_held => Some(now.monotonic),
+                    // One that waits for others has waited for nothing yet.
+                    (false, _) if was_held && !waits => Some(now.monotonic),
                     (false, _) => Some(self.first(now)),
                 }
             }
@@ -206,11 +212,11 @@ impl Slot {
 
     /// When it runs again; not at all, if it rests after its start-up phase.
     pub(super) fn next(&self, now: Now) -> Option<Monotonic> {
-        if let Some(wait) = self.waits_for_others() {
-            return Some(now.monotonic.after(wait));
-        }
         if self.paused.is_some() {
             return None;
+        }
+        if let Some(wait) = self.waits_for_others() {
+            return Some(now.monotonic.after(wait));
         }
         let timing = self.spec.timing;
         let every = |interval: Duration| {
@@ -228,7 +234,7 @@ impl Slot {
 
     /// Whether it should have run long ago, and nothing that is meant kept it from that.
     pub(super) fn is_overdue(&self, now: Monotonic) -> bool {
-        let Timing { interval, timeout, .. } = self.spec.timing;
+        let Timing { interval, timeout, jitter, .. } = self.spec.timing;
         let meant = self.held.is_some()
             || self.paused.is_some()
             || self.backoff.is_some()
@@ -240,7 +246,7 @@ impl Slot {
             Some(startup) if self.starting => startup.max(interval),
             _ => interval,
         };
-        let longest = interval * self.spec.stale_after + timeout;
+        let longest = interval * self.spec.stale_after + jitter + timeout;
         self.spec.stale_after > 0 && !meant && now.since(self.ended) > longest
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wellcheck_core::maintenance::Window;
+use wellcheck_core::maintenance::{Open, Window};
 use wellcheck_core::snapshot::{Aside, WindowState};
 use wellcheck_core::time::{Monotonic, Now, WallTime};
 
@@ -65,11 +65,8 @@ impl Scheduler {
         self.windows.opened.retain(|(_, window)| window.when.next_change(now.wall).is_some());
         let states: Arc<[WindowState]> =
             self.windows.all().map(|(number, window)| shown(number, window, now.wall)).collect();
-        let open: Vec<(Window, WallTime)> = self
-            .windows
-            .all()
-            .filter_map(|(_, window)| Some((window.clone(), window.when.until(now.wall)?)))
-            .collect();
+        let windows: Vec<Window> = self.windows.all().map(|(_, window)| window.clone()).collect();
+        let open = Open::of(windows.iter(), now.wall);
         let changed = *self.windows.states != *states;
         self.windows.states = states;
         let mut next = self.windows.all().filter_map(|(_, w)| w.when.next_change(now.wall)).min();
@@ -103,13 +100,11 @@ impl Scheduler {
     }
 
     /// Of the open windows that are for a check, what the one that ends last says.
-    fn window_of(&self, index: usize, open: &[(Window, WallTime)]) -> Option<Aside> {
+    fn window_of(&self, index: usize, open: &Open<'_>) -> Option<Aside> {
         let spec = &self.slots[index].spec;
         let around = self.groups.around(spec.name.as_str());
-        let covers =
-            |(window, _): &&(Window, WallTime)| window.covers(&spec.name, &spec.tags, &around);
-        let (window, until) = open.iter().filter(covers).max_by_key(|(_, until)| *until)?;
-        Some(Aside { paused: false, title: window.title.clone(), until: Some(*until) })
+        let (window, until) = open.around(&spec.name, &spec.tags, &around)?;
+        Some(Aside { paused: false, title: window.title.clone(), until: Some(until) })
     }
 
     /// What is seen of a check changed without a run.

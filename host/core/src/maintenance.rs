@@ -3,7 +3,7 @@
 //! A window is for everything, or for the checks and groups that it names or that have one of its
 //! tags; a group stands for all that is in it. It comes once or again and again, and always ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use crate::config::tree::Place;
@@ -63,16 +63,54 @@ fn later(at: WallTime, duration: Duration) -> WallTime {
     WallTime(at.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
 }
 
-impl Window {
-    /// Whether it is for a check of that name, with those tags, in those groups (all around it).
-    /// `tagged` tells whether one of these groups has one of the window's tags.
-    pub fn covers(&self, name: &CheckName, tags: &[String], around: &Around) -> bool {
-        if self.names.is_empty() && self.tags.is_empty() {
-            return true;
+/// The windows that are open at a moment, by what they are for: of many windows and many checks, the
+/// one that a check is in is found without asking each.
+#[derive(Debug, Default)]
+pub struct Open<'a> {
+    /// Those that end last come last.
+    list: Vec<(&'a Window, WallTime)>,
+    /// Places in the list.
+    all: Option<usize>,
+    names: HashMap<&'a str, usize>,
+    tags: HashMap<&'a str, usize>,
+}
+
+impl<'a> Open<'a> {
+    /// Those of the windows that are open.
+    pub fn of(windows: impl Iterator<Item = &'a Window>, now: WallTime) -> Self {
+        let mut list: Vec<(&Window, WallTime)> =
+            windows.filter_map(|window| Some((window, window.when.until(now)?))).collect();
+        list.sort_by_key(|(_, until)| *until);
+        let mut open = Self::default();
+        for (place, (window, _)) in list.iter().enumerate() {
+            open.names.extend(window.names.iter().map(|name| (name.as_str(), place)));
+            open.tags.extend(window.tags.iter().map(|tag| (tag.as_str(), place)));
+            if window.names.is_empty() && window.tags.is_empty() {
+                open.all = Some(place);
+            }
         }
-        let named = |other: &CheckName| other == name || around.names.contains(other);
-        let tagged = |tag: &String| tags.contains(tag) || around.tags.contains(tag);
-        self.names.iter().any(named) || self.tags.iter().any(tagged)
+        Self { list, ..open }
+    }
+
+    /// Whether none is open.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Of those that are for a check of that name, with those tags, in those groups (all around it),
+    /// the one that ends last, and when that is.
+    pub fn around(
+        &self,
+        name: &CheckName,
+        tags: &[String],
+        around: &Around,
+    ) -> Option<(&'a Window, WallTime)> {
+        let names = std::iter::once(name).chain(&around.names);
+        let names = names.filter_map(|name| self.names.get(name.as_str()));
+        let tags = tags.iter().chain(&around.tags);
+        let tags = tags.filter_map(|tag| self.tags.get(tag.as_str()));
+        let place = names.chain(tags).chain(&self.all).max()?;
+        self.list.get(*place).copied()
     }
 }
 
@@ -130,9 +168,39 @@ mod tests {
             names: BTreeSet::from([name("web")]),
             tags: BTreeSet::from(["core".to_owned()]),
         };
-        let covers = |window: Window| window.covers(&name("a"), &["own".to_owned()], &around);
+        let covers = |window: Window| {
+            let open = Open::of(std::iter::once(&window), WallTime(0));
+            open.around(&name("a"), &["own".to_owned()], &around).is_some()
+        };
         assert!(covers(window(&[], &[])) && covers(window(&["a"], &[])));
         assert!(covers(window(&["web"], &[])) && covers(window(&[], &["core"])));
         assert!(covers(window(&[], &["own"])) && !covers(window(&["b"], &["other"])));
+    }
+
+    #[test]
+    fn of_several_windows_the_one_that_ends_last_is_told() {
+        let window = |title: &str, tags: &[&str], end| Window {
+            title: Some(title.to_owned()),
+            names: Vec::new(),
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            when: When::Once(WallTime(0), WallTime(end)),
+            place: Place::file(""),
+        };
+        let windows = [
+            window("late", &["own"], 9),
+            window("everything", &[], 5),
+            window("other", &["other"], 20),
+            window("early", &["own"], 3),
+        ];
+        let seen = |tags: &[&str], now| {
+            let tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+            let open = Open::of(windows.iter(), WallTime(now));
+            let name = CheckName::new("a").expect("a name");
+            let found = open.around(&name, &tags, &Around::default());
+            found.and_then(|(window, _)| window.title.clone())
+        };
+        assert_eq!(seen(&["own"], 1).as_deref(), Some("late"));
+        assert_eq!(seen(&[], 1).as_deref(), Some("everything"));
+        assert_eq!((seen(&[], 5), seen(&["own"], 9)), (None, None), "they have ended");
     }
 }

@@ -14,6 +14,13 @@ pub const MIN_REDACTED: usize = 4;
 /// What stands in a secret's place.
 pub const REDACTED: &str = "[redacted]";
 
+/// What stands where a text was cut.
+const CUT: char = '…';
+
+/// Most of these that are looked at in one text, and most of a secret before one of them, in bytes.
+const MOST_CUTS: usize = 128;
+const MAX_BEGIN: usize = 1024;
+
 /// Replaces known secrets in texts.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Redactor {
@@ -32,6 +39,16 @@ fn is_telling(line: &str) -> bool {
     line.trim().len() >= 2 * MIN_REDACTED && !line.starts_with("-----")
 }
 
+/// How much of the beginning of a value stands at the end of a text, in bytes, if that is enough to
+/// look for.
+fn ends_with_begin(text: &str, value: &str) -> Option<usize> {
+    let longest = value.len().min(text.len()).min(MAX_BEGIN);
+    (MIN_REDACTED..=longest)
+        .rev()
+        .filter(|length| value.is_char_boundary(*length))
+        .find(|length| text.ends_with(&value[..*length]))
+}
+
 impl Redactor {
     /// A redactor for these values, and for what they look like in a JSON string and in a URL.
     pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
@@ -47,6 +64,8 @@ impl Redactor {
             let json = serde_json::Value::from(value).to_string();
             list.push(value.into());
             list.push(json[1..json.len() - 1].into());
+            // As our own messages quote what they show.
+            list.push(value.escape_debug().to_string().into());
             list.push(
                 url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>().into(),
             );
@@ -72,7 +91,28 @@ impl Redactor {
                 text = Cow::Owned(text.replace(&**value, REDACTED));
             }
         }
-        text
+        match self.without_beginnings(&text) {
+            Some(text) => Cow::Owned(text),
+            None => text,
+        }
+    }
+
+    /// The text without beginnings of known values before a mark of something left out: what is long
+    /// is cut before it comes here, and that may be in the middle of a secret.
+    fn without_beginnings(&self, text: &str) -> Option<String> {
+        let mut out = String::new();
+        let mut done = 0;
+        for (at, _) in text.match_indices(CUT).take(MOST_CUTS) {
+            let before = &text[done..at];
+            let longest =
+                self.values.iter().filter_map(|value| ends_with_begin(before, value)).max();
+            if let Some(length) = longest {
+                out.push_str(&before[..before.len() - length]);
+                out.push_str(REDACTED);
+                done = at;
+            }
+        }
+        (done > 0).then(|| out + &text[done..])
     }
 
     /// Redacts in place.
@@ -122,5 +162,18 @@ mod tests {
     #[test]
     fn a_redactor_does_not_tell_what_it_looks_for() {
         assert!(!format!("{:?}", Redactor::new(["hunter2"])).contains("hunter2"));
+    }
+
+    #[test]
+    fn a_secret_is_found_where_it_is_cut_and_where_it_is_quoted() {
+        let redactor = Redactor::new(["hunter-two's", "hunter-one"]);
+        for (text, expected) in [
+            ("body is \"a hunter-tw…\"", "body is \"a [redacted]…\""),
+            ("hunt… and hunter-o… and h…", "[redacted]… and [redacted]… and h…"),
+            ("body is \"hunter-two\\'s\"", "body is \"[redacted]\""),
+            ("nothing… at all", "nothing… at all"),
+        ] {
+            assert_eq!(redactor.apply(text), expected);
+        }
     }
 }

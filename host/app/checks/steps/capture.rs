@@ -4,6 +4,7 @@ use http::HeaderName;
 use regex::bytes::Regex;
 use serde_json::Value;
 use serde_json_path::JsonPath;
+use wellcheck_core::condition::json_path;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
@@ -95,8 +96,9 @@ fn one(name: String, what: String, table: Table, problems: &mut Problems) -> Opt
     let present: Vec<&str> = places.into_iter().filter(|key| reader.has(key)).collect();
     let has_part = reader.has("regex");
     let json = reader.parsed("json", problems, |text| {
-        let path = JsonPath::parse(&text.value).map_err(|error| {
-            format!("`{}` is no JSONPath: {error} (expected for example `$.token`)", text.shown())
+        let path = json_path(&text.value).map_err(|why| match text.written {
+            None => format!("{why} (expected for example `$.token`)"),
+            Some(_) => format!("`{}` is no JSONPath that is taken", text.shown()),
         })?;
         Ok(Place::Json(path, text.shown().to_owned()))
     });

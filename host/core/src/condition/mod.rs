@@ -37,6 +37,7 @@ use cel::common::types::CelBool;
 use cel::common::value::CowVal;
 
 pub use judgement::{Bound, Judgement, Rules, Written};
+pub use path::json_path;
 
 use self::compile::{Compiled, Tables};
 use self::scope::Scope;

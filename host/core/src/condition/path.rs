@@ -8,7 +8,10 @@ use super::token::shorten;
 const MAX_PATH: usize = 300;
 
 /// A JSONPath whose work grows no faster than what it is asked of.
-pub(super) fn json_path(text: &str) -> Result<JsonPath, String> {
+///
+/// # Errors
+/// When it is none, or would take more.
+pub fn json_path(text: &str) -> Result<JsonPath, String> {
     let shown = shorten(text);
     if text.len() > MAX_PATH {
         return Err(format!("a JSONPath is at most {MAX_PATH} bytes long"));

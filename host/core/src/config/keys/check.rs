@@ -129,7 +129,7 @@ pub const CHECK: &[Key] = &[
         "uplink",
         "false",
         "uplink = true",
-        "Whether this check watches our own connection: while it is not healthy, what depends on it is `unknown` for the reason `offline`.",
+        "Whether this check watches our own connection: while it fails, what depends on it is `unknown` for the reason `offline`. A fault of its own says nothing of the connection.",
     ),
     key(
         "start-after",
