@@ -38,7 +38,7 @@ use wellcheck_core::config::Runs;
 use wellcheck_core::group::GroupSpec;
 use wellcheck_core::id::CheckName;
 use wellcheck_core::maintenance::Window;
-use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
+use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run};
 use wellcheck_core::snapshot::{CheckState, Setup, Snapshot};
 use wellcheck_core::time::{Monotonic, Now, WallTime};
 
@@ -595,6 +595,5 @@ async fn guarded(checker: &dyn Checker, context: &RunContext, timeout: Duration)
 }
 
 fn faulted(fault: Fault, duration: Duration) -> Run {
-    let (outcome, log) = (Outcome::Faulted(fault), RunLog::default());
-    Run { outcome, duration, log, used: Vec::new() }
+    Run::new(Outcome::Faulted(fault), duration)
 }

@@ -29,12 +29,7 @@ impl Checker for Scripted {
         Box::pin(async {
             let first = self.runs.fetch_add(1, Ordering::Relaxed) == 0;
             assert!(!(self.panics && first), "on purpose");
-            Run {
-                outcome: Outcome::Answered(Report::new(Answer::Pass, "fine")),
-                duration: Duration::ZERO,
-                log: RunLog::default(),
-                used: Vec::new(),
-            }
+            Run::new(Outcome::Answered(Report::new(Answer::Pass, "fine")), Duration::ZERO)
         })
     }
 }
