@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wellcheck_core::condition::Judgement;
 use wellcheck_core::id::CheckName;
-use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
+use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::snapshot::Facts;
 
@@ -169,8 +169,7 @@ async fn in_task<T: Send + 'static>(
 }
 
 fn faulted(reason: FaultReason, message: String, duration: Duration) -> Run {
-    let outcome = Outcome::Faulted(Fault::new(reason, message));
-    Run { outcome, duration, log: RunLog::default(), used: Vec::new() }
+    Run::new(Outcome::Faulted(Fault::new(reason, message)), duration)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod cli;
 
 mod clock;
 mod demand;
+mod digest;
 mod sources;
 
 mod checks;

@@ -12,7 +12,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use aws_lc_rs::digest;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -27,6 +26,7 @@ use wellcheck_core::time::WallTime;
 use wellcheck_wasm::{Standing, Standings};
 
 use crate::clock::Clock;
+use crate::digest::{hex, sha256};
 
 /// Shorter bodies are not compressed: they fit into one packet anyway.
 const MIN_COMPRESSED: usize = 1024;
@@ -179,8 +179,7 @@ impl Rendered {
 /// A strong entity tag.
 fn tag(format: usize, code: u16, body: &[u8]) -> Option<HeaderValue> {
     // Two formats may say the same in the same words under another media type.
-    let hash = digest::digest(&digest::SHA256, body);
-    let hex: String = hash.as_ref().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&sha256(body)[..12]);
     HeaderValue::try_from(format!("\"{hex}-{format}-{code}\"")).ok()
 }
 

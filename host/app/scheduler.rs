@@ -38,7 +38,7 @@ use wellcheck_core::config::Runs;
 use wellcheck_core::group::GroupSpec;
 use wellcheck_core::id::CheckName;
 use wellcheck_core::maintenance::Window;
-use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
+use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run};
 use wellcheck_core::snapshot::{CheckState, Setup, Snapshot};
 use wellcheck_core::time::{Monotonic, Now, WallTime};
 
@@ -104,7 +104,7 @@ pub(crate) enum Command {
     /// Something that somebody wants of maintenance windows.
     Maintain(Maintain, oneshot::Sender<Result<(), Refusal>>),
     /// Something that somebody wants of one check.
-    Order(CheckName, Order, oneshot::Sender<Result<(), Refusal>>),
+    Order(CheckName, Order, oneshot::Sender<Result<u64, Refusal>>),
 }
 
 /// See the module.
@@ -395,11 +395,12 @@ impl Scheduler {
             self.ask_parents(index, now);
         }
         let slot = &mut self.slots[index];
-        let again = slot.blocked.lingers.is_some_and(|since| slot.began < since);
+        let mut again = slot.blocked.lingers.is_some_and(|since| slot.began < since);
+        again |= std::mem::take(&mut slot.once_more);
         let due = match (slot.due, pause) {
             // A new version was swapped in during the run; it runs soon.
             (Some(due), _) => Some(due),
-            // What it depends on has become healthy during the run.
+            // What it depends on has become healthy during the run, or somebody wants another.
             (None, _) if again && slot.waits_for_others().is_none() => Some(now.monotonic),
             (None, Some(pause)) => Some(now.monotonic.after(pause)),
             (None, None) => slot.next(now),
@@ -641,6 +642,5 @@ async fn guarded(checker: &dyn Checker, context: &RunContext, timeout: Duration)
 }
 
 fn faulted(fault: Fault, duration: Duration) -> Run {
-    let (outcome, log) = (Outcome::Faulted(fault), RunLog::default());
-    Run { outcome, duration, log, used: Vec::new() }
+    Run::new(Outcome::Faulted(fault), duration)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use wellcheck_core::condition::{Conditions, Judgement, Rules, Severity};
 use wellcheck_core::fact::{self, FactKey, Shape, fact};
-use wellcheck_core::outcome::{Answer, Outcome, Report, Run, RunLog};
+use wellcheck_core::outcome::{Answer, Outcome, Report, Run};
 
 use crate::support::host::{Host, host};
 use crate::support::nginx::Nginx;
@@ -231,12 +231,7 @@ fn run(facts: &[(&str, fact::Value)]) -> Run {
     for (name, value) in facts {
         report.found.put(*name, value.clone());
     }
-    Run {
-        outcome: Outcome::Answered(report),
-        duration: Duration::from_millis(20),
-        log: RunLog::default(),
-        used: Vec::new(),
-    }
+    Run::new(Outcome::Answered(report), Duration::from_millis(20))
 }
 
 /// Conditions that do as much work as they may, over answers as large as they come. The

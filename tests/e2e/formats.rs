@@ -67,12 +67,7 @@ fn check(name: &str, origin: Origin) -> CheckState {
 /// A check whose last run had this outcome.
 fn ran(name: &str, outcome: Outcome) -> CheckState {
     let state = outcome.status();
-    let run = Run {
-        outcome,
-        duration: Duration::from_micros(1_234_567),
-        log: RunLog::default(),
-        used: Vec::new(),
-    };
+    let run = Run::new(outcome, Duration::from_micros(1_234_567));
     let last = Some(Arc::new(Last { run, at: at(500) }));
     CheckState { state, last, ..check(name, Origin::Configured) }
 }

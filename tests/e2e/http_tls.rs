@@ -50,7 +50,7 @@ fn chains_are_judged_by_what_they_lead_to() {
     expect_failure(&host, "self-signed", "tls-untrusted", "is self-signed");
     let anyone = expect_pass(&host, "anyone", "answered 200");
     assert!(observation(&anyone, "certificate-days-left").is_some_and(|d| d < 0.0), "{anyone}");
-    let says = "days left (expected at least 3)";
+    let says = "days ago (expected at least 3)";
     expect_failure(&host, "anyone-in-time", "unexpected-value", says);
 }
 

@@ -20,7 +20,7 @@ use wellcheck_net::Stream;
 use self::frame::{Fields, Writer, call, garbage, read, write};
 use super::database::settings::{Dialect, Security, read_tls, read_url};
 use super::database::{DatabaseCheck, Link, Protocol, SERVER_FACTS, Server, Trouble, Wire, said};
-use super::{Checker, Kind, Tools, tls};
+use super::{Checker, Kind, Tools, socket, tls};
 
 const KEYS: &[Key] = &[
     key(
@@ -63,7 +63,7 @@ impl Kind for Amqp {
     }
 
     fn facts(&self) -> &'static [&'static [FactKey]] {
-        &[FACTS, SERVER_FACTS]
+        &[FACTS, SERVER_FACTS, socket::FACTS, tls::FACTS]
     }
 
     fn example(&self) -> &'static str {

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::fact::Asked;
-use wellcheck_core::outcome::{Outcome, Report, Run, RunLog};
+use wellcheck_core::outcome::{Outcome, Report, Run};
 use wellcheck_core::snapshot::Facts;
 use wellcheck_net::http::Client;
 use wellcheck_net::{Datagrams, Dial, Failure, Family, Guard, Trace};
@@ -90,8 +90,7 @@ impl<T: Talk> DatagramCheck<T> {
         if let Outcome::Answered(report) = &mut outcome {
             learnt(&trace, ["first-byte", "transfer"], report);
         }
-        let (duration, log) = (started.elapsed(), RunLog::default());
-        (Run { outcome, duration, log, used: Vec::new() }, trace)
+        (Run::new(outcome, started.elapsed()), trace)
     }
 
     async fn look(&self, trace: &mut Trace, asked: &Asked) -> Result<Report, Failure> {

@@ -19,7 +19,7 @@ use wellcheck_core::config::keys::Key;
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::exposition::Family;
 use wellcheck_core::fact::{FactKey, Shape, fact};
-use wellcheck_core::outcome::{Answer, Fault, FaultReason, Outcome, Part, Report, Run, RunLog};
+use wellcheck_core::outcome::{Answer, Fault, FaultReason, Outcome, Part, Report, Run};
 use wellcheck_core::snapshot::Facts;
 use wellcheck_net::http::Client;
 use wellcheck_net::{Failure, Trace};
@@ -161,8 +161,7 @@ impl DnsCheck {
         let started = Instant::now();
         let asked = self.ask(context.deadline).await;
         let outcome = self.outcome(&asked, context);
-        let (duration, log) = (started.elapsed(), RunLog::default());
-        (Run { outcome, duration, log, used: Vec::new() }, asked)
+        (Run::new(outcome, started.elapsed()), asked)
     }
 
     /// Asks each server, or one after the other until one answers, each in its share of the time.

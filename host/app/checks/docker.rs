@@ -15,7 +15,7 @@ use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::fact::{FactKey, Shape, fact};
 use wellcheck_core::outcome::{
-    Answer, FailReason, Fault, FaultReason, Observation, Outcome, Report, Run, RunLog,
+    Answer, FailReason, Fault, FaultReason, Observation, Outcome, Report, Run,
 };
 use wellcheck_core::snapshot::Facts;
 use wellcheck_net::Guard;
@@ -219,8 +219,7 @@ impl Checker for DockerCheck {
         async move {
             let started = Instant::now();
             let outcome = self.look(context).await;
-            let duration = started.elapsed();
-            Run { outcome, duration, log: RunLog::default(), used: Vec::new() }
+            Run::new(outcome, started.elapsed())
         }
         .boxed()
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::{Instant, timeout_at};
 use wellcheck_core::config::Problems;
@@ -25,20 +25,18 @@ use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::fact::{FactKey, Shape, fact};
 use wellcheck_core::outcome::{
-    Answer, FailReason, Fault, FaultReason, Observation, Outcome, Report, Run, RunLog,
+    Answer, FailReason, Fault, FaultReason, Observation, Outcome, Report, Run,
 };
 use wellcheck_core::snapshot::Facts;
 use wellcheck_core::units::{show_duration, show_size};
 
 use self::look::{Failed, Question, Seen};
 use super::http::contains;
+use super::pattern::pattern;
 use super::{Checker, Kind, RunContext, Tools};
 
 const READ: u64 = 64 * 1024;
 const MAX_READ: u64 = 16 * 1024 * 1024;
-
-/// Largest compiled regular expression, in bytes.
-const MAX_REGEX: usize = 1024 * 1024;
 
 /// Looks of one check at once, at most.
 const AT_ONCE: usize = 2;
@@ -183,24 +181,9 @@ path = "/var/backups/db.dump"
 }
 
 fn regexes(reader: &mut Reader, problems: &mut Problems) -> Vec<Regex> {
-    let mut regexes = Vec::new();
-    for text in reader.texts("expect-matches", problems) {
-        match RegexBuilder::new(&text.value).size_limit(MAX_REGEX).build() {
-            Ok(regex) => regexes.push(regex),
-            Err(error) => {
-                // The error is a picture of several lines; its last one says what is wrong.
-                let error = error.to_string();
-                let why = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
-                let message = format!(
-                    "`expect-matches` of {}: `{}` is no regular expression: {why}",
-                    reader.what(),
-                    text.shown()
-                );
-                problems.error(&text.place, message);
-            }
-        }
-    }
-    regexes
+    let texts = reader.texts("expect-matches", problems);
+    let what = format!("`expect-matches` of {}", reader.what());
+    texts.iter().filter_map(|text| pattern(text, &what, problems)).collect()
 }
 
 /// The folder and the pattern, where the last part is one.
@@ -247,8 +230,7 @@ impl Checker for FileCheck {
                 Ok(Err(failed)) => self.failed(failed),
                 Err(outcome) => outcome,
             };
-            let log = RunLog::default();
-            Run { outcome, duration: began.elapsed(), log, used: Vec::new() }
+            Run::new(outcome, began.elapsed())
         }
         .boxed()
     }

@@ -23,7 +23,7 @@ use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::Key;
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::fact::FactKey;
-use wellcheck_core::outcome::{FailReason, Fault, FaultReason, Outcome, Report, Run, RunLog};
+use wellcheck_core::outcome::{FailReason, Fault, FaultReason, Outcome, Report, Run};
 use wellcheck_core::snapshot::Facts;
 use wellcheck_net::http::Exchange;
 use wellcheck_net::{Failure, FailureKind};
@@ -51,7 +51,7 @@ impl Kind for Http {
     }
 
     fn facts(&self) -> &'static [&'static [FactKey]] {
-        &[found::FACTS]
+        found::ALL_FACTS
     }
 
     fn example(&self) -> &'static str {
@@ -102,8 +102,7 @@ impl HttpCheck {
         let started = Instant::now();
         let around = Circumstances { deadline: context.deadline, asked: &context.asked };
         let (exchange, outcome) = self.0.run(&around).await;
-        let duration = started.elapsed();
-        (exchange, Run { outcome, duration, log: RunLog::default(), used: Vec::new() })
+        (exchange, Run::new(outcome, started.elapsed()))
     }
 }
 

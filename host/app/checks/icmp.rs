@@ -17,7 +17,7 @@ use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::exposition::{self, Family};
 use wellcheck_core::fact::{FactKey, Shape, fact};
-use wellcheck_core::outcome::{Answer, FailReason, Observation, Outcome, Report, Run, RunLog};
+use wellcheck_core::outcome::{Answer, FailReason, Observation, Outcome, Report, Run};
 use wellcheck_core::snapshot::Facts;
 use wellcheck_net::http::Client;
 use wellcheck_net::{Dial, Failure, FailureKind, Guard, Phase, Pings, Trace};
@@ -216,8 +216,7 @@ impl IcmpCheck {
             report.observations.retain(|observation| observation.name != "answers");
             self.tell(&heard, context, report);
         }
-        let (duration, log) = (started.elapsed(), RunLog::default());
-        (Run { outcome, duration, log, used: Vec::new() }, trace, heard)
+        (Run::new(outcome, started.elapsed()), trace, heard)
     }
 
     async fn ping(&self, trace: &mut Trace, heard: &mut Heard) -> Result<(), Failure> {

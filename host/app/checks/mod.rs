@@ -27,6 +27,7 @@ mod mqtt;
 mod mysql;
 mod nats;
 mod ntp;
+mod pattern;
 mod place;
 pub(crate) mod plugin;
 mod postgres;
@@ -107,9 +108,7 @@ pub(crate) trait Kind: Sync {
     fn keys(&self) -> &'static [&'static [Key]];
 
     /// What its runs find out, for conditions, besides observations and what every kind has.
-    fn facts(&self) -> &'static [&'static [FactKey]] {
-        &[]
-    }
+    fn facts(&self) -> &'static [&'static [FactKey]];
 
     /// A complete, valid `[[check]]`; a test parses it.
     fn example(&self) -> &'static str;

@@ -23,7 +23,7 @@ use super::database::settings::{Address, Dialect, Security, read_tls, read_url};
 use super::database::{
     DatabaseCheck, Link, Protocol, SERVER_FACTS, Server, Trouble, Wire, json, said,
 };
-use super::{Checker, Kind, Tools, tls};
+use super::{Checker, Kind, Tools, socket, tls};
 use bson::{Answer, Document};
 
 const KEYS: &[Key] = &[key(
@@ -88,7 +88,7 @@ impl Kind for Mongodb {
     }
 
     fn facts(&self) -> &'static [&'static [FactKey]] {
-        &[FACTS, SERVER_FACTS]
+        &[FACTS, SERVER_FACTS, socket::FACTS, tls::FACTS]
     }
 
     fn example(&self) -> &'static str {

@@ -15,7 +15,8 @@ use wellcheck_net::Stream;
 
 use super::database::settings::{Dialect, Security, read_tls, read_url};
 use super::database::{DatabaseCheck, Link, Protocol, Server, Trouble, Wire};
-use super::{Checker, Kind, Tools, tls};
+use super::{Checker, Kind, Tools, socket, tls};
+use crate::digest::random_word;
 
 const KEYS: &[Key] = &[
     key(
@@ -79,7 +80,7 @@ impl Kind for Mqtt {
     }
 
     fn facts(&self) -> &'static [&'static [FactKey]] {
-        &[FACTS]
+        &[FACTS, socket::FACTS, tls::FACTS]
     }
 
     fn example(&self) -> &'static str {
@@ -166,9 +167,7 @@ impl Protocol for Talk {
                 Security::Plain | Security::IfOffered(_) => Stream::Plain(tcp),
             };
             let mut wire = Wire::new(stream, &server.name);
-            let mut random = [0; 8];
-            aws_lc_rs::rand::fill(&mut random).expect("the system has random numbers");
-            let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+            let token = random_word::<8>().expect("the system has random numbers");
             let code = link.login(self.login(&mut wire, server, &token)).await?;
             link.put("code", i64::from(code));
             match code {

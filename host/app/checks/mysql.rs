@@ -22,7 +22,7 @@ use super::database::{
     DatabaseCheck, First, Link, Protocol, QUERY_FACTS, QUERY_KEYS, Question, SERVER_FACTS, Table,
     Trouble, Wire, said,
 };
-use super::{Checker, Kind, Tools};
+use super::{Checker, Kind, Tools, socket, tls};
 use packet::{Fields, Packets};
 
 const KEYS: &[Key] = &[key(
@@ -69,7 +69,7 @@ impl Kind for Mysql {
     }
 
     fn facts(&self) -> &'static [&'static [FactKey]] {
-        &[QUERY_FACTS, SERVER_FACTS]
+        &[QUERY_FACTS, SERVER_FACTS, socket::FACTS, tls::FACTS]
     }
 
     fn example(&self) -> &'static str {

@@ -19,7 +19,8 @@ use wellcheck_net::Stream;
 use super::database::settings::{Dialect, Security, read_tls, read_url};
 use super::database::{DatabaseCheck, Link, Protocol, SERVER_FACTS, Server, Trouble, Wire, said};
 use super::http::contains;
-use super::{Checker, Kind, Tools, tls};
+use super::{Checker, Kind, Tools, socket, tls};
+use crate::digest::random_word;
 
 const KEYS: &[Key] = &[
     key(
@@ -97,7 +98,7 @@ impl Kind for Nats {
     }
 
     fn facts(&self) -> &'static [&'static [FactKey]] {
-        &[FACTS, SERVER_FACTS]
+        &[FACTS, SERVER_FACTS, socket::FACTS, tls::FACTS]
     }
 
     fn example(&self) -> &'static str {
@@ -338,9 +339,7 @@ async fn message(wire: &mut Wire<'_>, line: &[u8], has_head: bool) -> Result<Sai
 impl Talk {
     async fn ask(&self, wire: &mut Wire<'_>) -> Result<List, Trouble> {
         let mut told = List::new();
-        let mut random = [0; 12];
-        aws_lc_rs::rand::fill(&mut random).expect("the system has random numbers");
-        let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = random_word::<12>().expect("the system has random numbers");
         if let Some(subject) = &self.subject {
             let length = token.len();
             let text = format!("SUB {subject} 1\r\nPUB {subject} {length}\r\n{token}\r\n");

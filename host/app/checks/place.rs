@@ -45,7 +45,10 @@ mod tests {
         assert_eq!(read("::1", Some(53)).as_deref(), Some("[::1] 53"));
         assert_eq!(read("[::1]:5", None).as_deref(), Some("[::1] 5"));
         assert_eq!(read("[::1]", Some(53)).as_deref(), Some("[::1] 53"));
-        assert_eq!(read("db.internal", None), None);
+        for bad in ["db.internal", "::1:22", "db:", "[::1]"] {
+            assert_eq!(read(bad, None), None, "{bad}");
+        }
+        assert_eq!(read("db.internal:5432", None).as_deref(), Some("db.internal 5432"));
         for bad in ["", ":1", "db:0", "db:65536", "db:", "::1:22:x", "[db]:1", "a b:1", "a/b"] {
             assert_eq!(read(bad, Some(1)), None, "{bad}");
         }

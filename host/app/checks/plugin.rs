@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use wellcheck_core::config::Config;
 use wellcheck_core::grant::Grants;
 use wellcheck_core::limits::RunLimits;
-use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
+use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::snapshot::Facts;
 use wellcheck_wasm::{Invocation, PluginRun, Standings, Supplies, Usage};
@@ -126,7 +126,7 @@ impl PluginChecker {
 /// A run that ended before the plugin was asked.
 fn without_state(why: String, duration: Duration) -> PluginRun {
     let outcome = Outcome::Faulted(Fault::new(FaultReason::Inconclusive, why));
-    let run = Run { outcome, duration, log: RunLog::default(), used: Vec::new() };
+    let run = Run::new(outcome, duration);
     PluginRun { run, used: Usage::default(), state: None }
 }
 

@@ -33,7 +33,7 @@ use super::database::{
     Bounded, DatabaseCheck, First, Link, Protocol, QUERY_FACTS, QUERY_KEYS, Question, SERVER_FACTS,
     Server, Table, Trouble, said,
 };
-use super::{Checker, Kind, Tools, starttls};
+use super::{Checker, Kind, Tools, socket, starttls, tls};
 
 const KEYS: &[Key] = &[key(
     "url",
@@ -79,7 +79,7 @@ impl Kind for Postgres {
     }
 
     fn facts(&self) -> &'static [&'static [FactKey]] {
-        &[QUERY_FACTS, SERVER_FACTS]
+        &[QUERY_FACTS, SERVER_FACTS, socket::FACTS, tls::FACTS]
     }
 
     fn example(&self) -> &'static str {

@@ -13,7 +13,7 @@ use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::{Problems, token_hash};
 use wellcheck_core::fact::{FactKey, Shape, fact};
-use wellcheck_core::outcome::{FailReason, Outcome, Report, Run, RunLog};
+use wellcheck_core::outcome::{FailReason, Outcome, Report, Run};
 use wellcheck_core::snapshot::Facts;
 use wellcheck_core::units::show_duration;
 
@@ -118,8 +118,6 @@ impl Checker for PushCheck {
     fn run<'a>(&'a self, _context: &'a RunContext) -> BoxFuture<'a, Run> {
         let message = format!("nothing came for {}", show_duration(self.ttl));
         let outcome = Outcome::Answered(Report::fail(FailReason::Stale, message));
-        let run =
-            Run { outcome, duration: Duration::ZERO, log: RunLog::default(), used: Vec::new() };
-        std::future::ready(run).boxed()
+        std::future::ready(Run::new(outcome, Duration::ZERO)).boxed()
     }
 }

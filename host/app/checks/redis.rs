@@ -17,7 +17,7 @@ use super::database::settings::{Dialect, Security, read_tls, read_url};
 use super::database::{
     DatabaseCheck, Link, Protocol, SERVER_FACTS, Server, Trouble, Wire, json, said, typed,
 };
-use super::{Checker, Kind, Tools, tls};
+use super::{Checker, Kind, Tools, socket, tls};
 
 const KEYS: &[Key] = &[key(
     "url",
@@ -67,7 +67,7 @@ impl Kind for Redis {
     }
 
     fn facts(&self) -> &'static [&'static [FactKey]] {
-        &[FACTS, SERVER_FACTS]
+        &[FACTS, SERVER_FACTS, socket::FACTS, tls::FACTS]
     }
 
     fn example(&self) -> &'static str {

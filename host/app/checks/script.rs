@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::BoxFuture;
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
@@ -17,6 +17,7 @@ use wellcheck_core::fact::{FactKey, Shape, fact};
 use wellcheck_core::outcome::FailReason;
 use wellcheck_net::FailureKind;
 
+use super::pattern::compile;
 use super::socket::{Session, shown};
 use super::wire::Trouble;
 
@@ -25,9 +26,6 @@ const MAX_STEPS: usize = 100;
 
 /// Most lines or messages that one step looks at.
 pub(super) const MAX_HEARD: usize = 1000;
-
-/// Largest regular expression, compiled.
-const MAX_REGEX: usize = 1024 * 1024;
 
 /// Longest text of a capture that is kept, in bytes.
 const MAX_CAPTURE: usize = 4 * 1024;
@@ -289,11 +287,7 @@ impl Piece {
 
 /// A regular expression within limits.
 pub(super) fn pattern(text: &Text) -> Result<Regex, String> {
-    RegexBuilder::new(&text.value).size_limit(MAX_REGEX).build().map_err(|error| {
-        let text = error.to_string();
-        let last = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        format!("it is no regular expression: {last}")
-    })
+    compile(&text.value).map_err(|why| format!("it {why}"))
 }
 
 /// Keeps what a pattern captured; what an earlier one captured under the same name goes.

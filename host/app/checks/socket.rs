@@ -15,13 +15,14 @@ use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::exposition;
 use wellcheck_core::fact::{Asked, FactKey, Found, Shape, Value, fact};
-use wellcheck_core::outcome::{Observation, Outcome, Report, Run, RunLog};
+use wellcheck_core::outcome::{Observation, Outcome, Report, Run};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::snapshot::Facts;
 use wellcheck_net::http::Client;
 use wellcheck_net::{Connector, Dial, Failure, Family, Guard, Phase, Stream, Tls, Trace};
 
 use super::http::explain;
+use super::place::host_and_port;
 use super::probed::{Probed, failed_due_to_regex};
 use super::starttls::{self, Dialect};
 use super::tls::{self, Days};
@@ -53,23 +54,11 @@ pub(super) fn target(reader: &mut Reader, problems: &mut Problems) -> Option<(St
         reader.missing("target", problems);
     }
     reader.parsed("target", problems, |text| {
-        host_and_port(&text.value).ok_or_else(|| {
+        host_and_port(&text.value, None).ok_or_else(|| {
             let shown = text.shown().escape_debug();
             format!("`{shown}` is no host and port (expected for example `db.internal:5432` or `[::1]:22`)")
         })
     })
-}
-
-/// Reads `name:port`, `address:port` or `[address]:port`.
-fn host_and_port(text: &str) -> Option<(String, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let port = port.parse().ok().filter(|port| *port > 0)?;
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b"-._".contains(&b);
-    let name = !host.is_empty() && host.len() <= 253 && host.bytes().all(fits);
-    let inner = host.trim_matches(['[', ']']);
-    let address = bracketed && inner.parse::<std::net::Ipv6Addr>().is_ok();
-    (name || address).then(|| (host.to_owned(), port))
 }
 
 /// Which addresses of a name are used.
@@ -303,8 +292,7 @@ impl<P: Protocol> SocketCheck<P> {
         };
         let result = self.protocol.talk(&mut session).await;
         let (outcome, trace) = session.outcome(result);
-        let (duration, log) = (started.elapsed(), RunLog::default());
-        let mut run = Run { outcome, duration, log, used: Vec::new() };
+        let mut run = Run::new(outcome, started.elapsed());
         run.redact(&self.redactor);
         (run, trace)
     }
@@ -367,8 +355,7 @@ pub(super) fn learnt(trace: &Trace, names: [&str; 2], report: &mut Report) {
     if let Some(certificate) = &trace.certificate {
         add("certificate-subject", certificate.subject.clone());
         add("certificate-issuer", certificate.issuer.clone());
-        let days = (tls::days_left(certificate) * 10.0).round() / 10.0;
-        report.observations.push(Observation::new("certificate-days-left", days, "d"));
+        report.observations.push(tls::days_observed(certificate));
     }
 }
 
@@ -381,20 +368,4 @@ pub(super) fn shown(bytes: &[u8]) -> String {
         shown.push('…');
     }
     shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets_are_a_host_and_a_port() {
-        let read = |text| host_and_port(text).map(|(host, port)| format!("{host} {port}"));
-        assert_eq!(read("db.internal:5432").as_deref(), Some("db.internal 5432"));
-        assert_eq!(read("[::1]:22").as_deref(), Some("[::1] 22"));
-        for bad in ["", "db", "db:", ":1", "db:0", "db:65536", "::1:22", "[db]:1", "a b:1", "a/b:1"]
-        {
-            assert_eq!(read(bad), None, "{bad}");
-        }
-    }
 }

@@ -22,9 +22,7 @@ use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::{Entry, Node, Table, Text, Value};
 use wellcheck_core::config::{self, Problems};
 use wellcheck_core::fact::{FactKey, Found, Shape, fact};
-use wellcheck_core::outcome::{
-    Answer, FailReason, Observation, Outcome, Part, Report, Run, RunLog,
-};
+use wellcheck_core::outcome::{Answer, FailReason, Observation, Outcome, Part, Report, Run};
 use wellcheck_core::snapshot::Facts;
 use wellcheck_net::http::Request;
 
@@ -78,6 +76,7 @@ const STEP_KEYS: &[&[Key]] = &[
     settings::ALL[2],
     settings::ALL[3],
     settings::ALL[4],
+    settings::ALL[5],
 ];
 
 const FACTS: &[FactKey] = &[
@@ -234,7 +233,7 @@ impl Around<'_> {
             })
         });
         let captures = capture::read(&mut reader, problems);
-        let judgement = config::conditions_of_part(&mut reader, &[found::FACTS], problems);
+        let judgement = config::conditions_of_part(&mut reader, found::ALL_FACTS, problems);
         let mut reader = reader.asking(judgement.asked().as_ref().clone());
         let each = reader.place_of("each-address");
         let plan = settings::read(&mut reader, tools, problems);
@@ -390,7 +389,7 @@ impl Step {
         let around = Circumstances { deadline, asked: &asked };
         let ask = self.plan.ask(request, jar, Duration::ZERO, &around);
         let (exchange, outcome) = Box::pin(ask).await;
-        let mut run = finished(outcome, begun);
+        let mut run = Run::new(outcome, begun.elapsed());
         self.judgement.apply(&mut run);
         let outcome = run.outcome;
         let passed = matches!(&outcome, Outcome::Answered(report) if report.status != Answer::Fail);
@@ -420,14 +419,10 @@ impl Checker for StepsCheck {
     fn run<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Run> {
         async move {
             let started = Instant::now();
-            finished(self.look(context).await, started)
+            Run::new(self.look(context).await, started.elapsed())
         }
         .boxed()
     }
-}
-
-fn finished(outcome: Outcome, started: Instant) -> Run {
-    Run { outcome, duration: started.elapsed(), log: RunLog::default(), used: Vec::new() }
 }
 
 impl StepsCheck {

@@ -9,12 +9,13 @@ use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::Place;
 use wellcheck_core::fact::{Asked, FactKey, Found, Shape, fact};
-use wellcheck_core::outcome::{Answer, FailReason, Report};
+use wellcheck_core::outcome::{Answer, FailReason, Observation, Report};
 use wellcheck_core::time::WallTime;
+use wellcheck_net::http::Exchange;
 use wellcheck_net::{BadTls, Certificate, Identity, Tls, TlsOptions, Trace, Trust};
 
 use super::Tools;
-use crate::server::sha256;
+use crate::digest::{hex, sha256};
 pub(crate) use kind::Handshake;
 
 /// What is known of a connection with TLS, also where its certificate was refused.
@@ -61,7 +62,7 @@ pub(super) const DAYS_KEYS: &[Key] = &[
         "certificate-days",
         "none",
         "certificate-days = 14",
-        "Warn when a certificate of the chain that the server sends expires in fewer days.",
+        "Warn when a certificate of the chain that the server sends expires in fewer days than this, 0 to 3650.",
     ),
     key(
         "certificate-days-fail",
@@ -84,7 +85,7 @@ impl Days {
     /// Reads the keys.
     pub(super) fn read(reader: &mut Reader, problems: &mut Problems) -> Self {
         let mut days = |key| {
-            let days = reader.integer(key, 1..=3650, problems)?;
+            let days = reader.integer(key, 0..=3650, problems)?;
             u32::try_from(days).ok()
         };
         let (warn, fail) = (days("certificate-days"), days("certificate-days-fail"));
@@ -116,7 +117,7 @@ impl Days {
             (Answer::Pass | Answer::Warn, _, Some(wanted)) => {
                 report.status = Answer::Fail;
                 report.reason = Some(FailReason::UnexpectedValue);
-                report.message = message(wanted);
+                report.message = format!("{}; {}", report.message, message(wanted));
             }
             (Answer::Pass, Some(wanted), None) => {
                 report.status = Answer::Warn;
@@ -134,9 +135,14 @@ pub(super) fn days_left(certificate: &Certificate) -> f64 {
     certificate.chain_days_left(now)
 }
 
+/// The same as an observation.
+pub(super) fn days_observed(certificate: &Certificate) -> Observation {
+    Observation::new("certificate-days-left", (days_left(certificate) * 10.0).round() / 10.0, "d")
+}
+
 /// The SHA-256 of a certificate, in hexadecimal.
 pub(super) fn fingerprint(certificate: &Certificate) -> String {
-    sha256(certificate.der()).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&sha256(certificate.der()))
 }
 
 /// A moment in a certificate, as RFC 3339.
@@ -145,15 +151,46 @@ fn moment(time: SystemTime) -> String {
     WallTime(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)).to_string()
 }
 
+/// What the last handshake left behind, on a connection of our own or below HTTP.
+pub(super) struct Shaken<'a> {
+    version: Option<&'static str>,
+    cipher: Option<&'static str>,
+    certificate: Option<&'a Certificate>,
+    verified: bool,
+}
+
+impl<'a> From<&'a Trace> for Shaken<'a> {
+    fn from(trace: &'a Trace) -> Self {
+        Self {
+            version: trace.tls_version,
+            cipher: trace.tls_cipher,
+            certificate: trace.certificate.as_ref(),
+            verified: trace.tls_verified,
+        }
+    }
+}
+
+impl<'a> From<&'a Exchange> for Shaken<'a> {
+    fn from(exchange: &'a Exchange) -> Self {
+        Self {
+            version: exchange.tls_version,
+            cipher: exchange.tls_cipher,
+            certificate: exchange.certificate.as_ref(),
+            verified: exchange.tls_verified,
+        }
+    }
+}
+
 /// Adds the facts of TLS that are asked for.
-pub(super) fn known(trace: &Trace, asked: &Asked, found: &mut Found) {
-    if let Some(version) = trace.tls_version {
+pub(super) fn known<'a>(shaken: impl Into<Shaken<'a>>, asked: &Asked, found: &mut Found) {
+    let Shaken { version, cipher, certificate, verified } = shaken.into();
+    if let Some(version) = version {
         found.put("tls.version", version);
     }
-    if let Some(cipher) = trace.tls_cipher {
+    if let Some(cipher) = cipher {
         found.put("tls.cipher", cipher);
     }
-    let Some(certificate) = &trace.certificate else { return };
+    let Some(certificate) = certificate else { return };
     found.put("certificate.days-left", days_left(certificate));
     found.put("certificate.subject", certificate.subject.clone());
     found.put("certificate.issuer", certificate.issuer.clone());
@@ -170,7 +207,7 @@ pub(super) fn known(trace: &Trace, asked: &Asked, found: &mut Found) {
         found.put("certificate.fingerprint", fingerprint(certificate));
     }
     found.put("chain.length", i64::try_from(certificate.chain_length).unwrap_or(i64::MAX));
-    found.put("chain.complete", certificate.missing_issuer.is_none() || trace.tls_verified);
+    found.put("chain.complete", certificate.missing_issuer.is_none() || verified);
 }
 
 /// The keys.

@@ -6,10 +6,9 @@ use anyhow::bail;
 use clap::{Args as ClapArgs, Subcommand};
 use http::Method;
 use serde_json::{Value, json};
-use url::Url;
 
 use super::exit::{Ended, Exit, OrExit};
-use super::remote::{Remote, call};
+use super::remote::{Remote, TIMEOUT, call};
 use super::setup;
 use super::table::columns;
 
@@ -91,21 +90,21 @@ pub(super) fn check(command: &Check) -> Ended {
 }
 
 fn order(one: &One, what: &str, body: &Value) -> anyhow::Result<Value> {
-    call(&one.remote, Method::POST, &["api", "v1", "checks", &one.name, what], body)
+    call(&one.remote, Method::POST, &["api", "v1", "checks", &one.name, what], body, TIMEOUT)
 }
 
 fn detail(one: &One) -> anyhow::Result<Value> {
-    call(&one.remote, Method::GET, &["api", "v1", "checks", &one.name], &Value::Null)
+    call(&one.remote, Method::GET, &["api", "v1", "checks", &one.name], &Value::Null, TIMEOUT)
 }
 
 fn run(one: &One) -> Ended {
     let after = (|| {
-        let before = detail(one)?["last_run"].clone();
-        order(one, "run", &Value::Null)?;
+        // It has run by then because of this, and not only by chance.
+        let wanted = order(one, "run", &Value::Null)?["runs"].as_u64();
         let begun = std::time::Instant::now();
         while begun.elapsed() < PATIENCE {
             let now = detail(one)?;
-            if now["last_run"] != before {
+            if now["runs"].as_u64() >= wanted {
                 return Ok(now);
             }
             setup::rest(Duration::from_millis(50))?;
@@ -130,7 +129,8 @@ pub(super) fn maintenance(command: &Maintenance) -> Ended {
     let path = ["api", "v1", "maintenance"];
     match command {
         Maintenance::List { remote, json } => {
-            let list = call(remote, Method::GET, &path, &Value::Null).or_exit(Exit::UNAVAILABLE)?;
+            let list = call(remote, Method::GET, &path, &Value::Null, TIMEOUT)
+                .or_exit(Exit::UNAVAILABLE)?;
             if *json {
                 setup::print(&format!("{list}\n"))?;
             } else {
@@ -139,14 +139,15 @@ pub(super) fn maintenance(command: &Maintenance) -> Ended {
         }
         Maintenance::Start { r#for, title, names, tags, remote } => {
             let body = json!({ "for": r#for, "title": title, "names": names, "tags": tags });
-            let opened = call(remote, Method::POST, &path, &body).or_exit(Exit::UNAVAILABLE)?;
+            let opened =
+                call(remote, Method::POST, &path, &body, TIMEOUT).or_exit(Exit::UNAVAILABLE)?;
             let until = opened["until"].as_str().unwrap_or_default();
             setup::print(&format!("{} is open until {until}\n", opened["number"]))?;
         }
         Maintenance::End { number, remote } => {
             let [a, b, c] = path;
             let number = number.to_string();
-            call(remote, Method::DELETE, &[a, b, c, &number], &Value::Null)
+            call(remote, Method::DELETE, &[a, b, c, &number], &Value::Null, TIMEOUT)
                 .or_exit(Exit::UNAVAILABLE)?;
             setup::print(&format!("{number} has ended\n"))?;
         }
@@ -174,9 +175,4 @@ fn table(list: &Value) -> String {
         ]);
     }
     columns(&rows)
-}
-
-/// Where a server listens, as an argument has it: an address and port alone will do.
-pub(super) fn url(text: &str) -> Result<Url, url::ParseError> {
-    if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) }
 }

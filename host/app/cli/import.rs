@@ -12,7 +12,7 @@ use clap::Args as ClapArgs;
 use wellcheck_core::config::problem::known;
 use wellcheck_core::config::{MAX_FILE, Problem, SourceFile};
 use wellcheck_core::import::{IMPORTS, Import, Imported, Note, Options, by_name};
-use wellcheck_core::units::{count, parse_duration, show_size};
+use wellcheck_core::units::{count, show_size};
 
 use super::exit::{Ended, Exit, Failure, OrExit};
 use super::setup;
@@ -32,10 +32,10 @@ pub(super) struct Args {
     #[arg(long = "host", value_name = "NAME=ADDRESS", value_parser = host)]
     hosts: Vec<(String, String)>,
     /// From run to run until a job has started, where the file does not say it
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = setup::some_duration)]
     startup_interval: Duration,
     /// From run to run afterwards, where the file does not say it
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = setup::some_duration)]
     interval: Duration,
     /// Print the configuration and the notes as JSON
     #[arg(long)]
@@ -56,11 +56,6 @@ wellcheck import kubernetes pod.yaml --host web=10.0.0.7 > conf.d/web.toml\n  \
 kubectl get deploy,sts -o yaml | wellcheck import kubernetes - > conf.d/cluster.toml",
         columns(&rows)
     )
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let found = parse_duration(text).filter(|duration| *duration > Duration::ZERO);
-    found.ok_or_else(|| "expected a duration with a unit, such as 5s".to_owned())
 }
 
 fn host(text: &str) -> Result<(String, String), String> {

@@ -1,29 +1,15 @@
 //! `wellcheck push`: brings an outcome to a check of a running server.
 
-use std::io::Read;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::bail;
 use clap::Args as ClapArgs;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Method};
+use http::Method;
 use serde_json::{Value, json};
-use tokio::time::Instant;
-use url::Url;
-use wellcheck_core::units::parse_duration;
-use wellcheck_net::http::{Client, Redirects, Request};
-use wellcheck_net::{Resolver, Tls, TlsOptions, Trust};
 
 use super::exit::{Ended, Exit, OrExit};
-use super::setup;
-use crate::sources::without_credentials;
-
-/// Longest answer that is read, in bytes.
-const MAX_ANSWER: usize = 64 * 1024;
-
-/// Longest token file, in bytes.
-const MAX_TOKEN: u64 = 4 * 1024;
+use super::remote::{Remote, call, pass_on};
+use super::setup::duration;
 
 /// Push an outcome to a check of a running server that waits for such.
 #[derive(Debug, ClapArgs)]
@@ -53,33 +39,11 @@ pub(super) struct Args {
     /// How long it took
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     duration: Option<Duration>,
-    /// Where the server listens
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080", env = "WELLCHECK_SERVER", value_parser = server)]
-    server: Url,
-    /// What the server knows us by
-    #[arg(long, value_name = "TOKEN", env = "WELLCHECK_TOKEN", hide_env_values = true)]
-    token: Option<String>,
-    /// A file that holds the token and nothing else; wins over the environment
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    remote: Remote,
     /// Longest to wait
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
     timeout: Duration,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    parse_duration(text).ok_or_else(|| "expected a duration with a unit, such as 5s".to_owned())
-}
-
-/// An address and port alone will do.
-fn server(text: &str) -> Result<Url, String> {
-    let url =
-        if text.contains("://") { Url::parse(text) } else { Url::parse(&format!("http://{text}")) };
-    let url = url.map_err(|error| error.to_string())?;
-    match url.scheme() {
-        "http" | "https" => Ok(url),
-        _ => Err("expected a URL with http or https".to_owned()),
-    }
 }
 
 fn detail(text: &str) -> Result<(String, String), String> {
@@ -107,66 +71,15 @@ pub(super) fn run(args: &Args) -> Ended {
 }
 
 fn push(args: &Args) -> anyhow::Result<()> {
-    let token = token(args)?;
-    let url = url(args)?;
-    let shown = without_credentials(url.as_str());
-    let tls = Tls::new(TlsOptions { trust: Trust::System, ..TlsOptions::default() })?;
-    let mut request = Request::new(Method::POST, url, tls);
-    let mut bearer = HeaderValue::try_from(format!("Bearer {token}"))
-        .map_err(|_| anyhow!("no header can carry the token"))?;
-    bearer.set_sensitive(true);
-    request.headers.insert(AUTHORIZATION, bearer);
-    request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    request.body = body(args).to_string().into_bytes().into();
-    // A token goes where it was meant to go and nowhere else.
-    request.redirects = Redirects::Keep;
-    request.body_limit = MAX_ANSWER;
-    let runtime = setup::runtime().map_err(|failure| failure.error)?;
-    let client = Client::new(Resolver::from_system());
-    let fetch = async { Box::pin(client.fetch(&request, Instant::now() + args.timeout)).await };
-    let answer = runtime.block_on(fetch).result;
-    let answer = answer.map_err(|failure| anyhow!("{failure}: no answer from {shown}"))?;
-    let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    if !answer.status.is_success() {
-        let why = json["error"]["message"].as_str().unwrap_or("is this a wellcheck server?");
-        bail!("{shown} answered {}: {}", answer.status, printable(why));
-    }
-    for flag in json["flags"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        setup::complain(&printable(flag));
-    }
-    Ok(())
-}
-
-fn url(args: &Args) -> anyhow::Result<Url> {
-    let mut url = args.server.clone();
-    let base = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&base);
-    url.path_segments_mut()
-        .map_err(|()| anyhow!("`--server` is no URL to push to"))?
-        .pop_if_empty()
-        .extend(["api", "v1", "push", &args.name]);
-    url.set_query(None);
-    Ok(url)
-}
-
-fn token(args: &Args) -> anyhow::Result<String> {
-    let text = match (&args.token_file, &args.token) {
-        (Some(path), _) => {
-            let shown = path.display();
-            let file =
-                std::fs::File::open(path).with_context(|| format!("cannot read `{shown}`"))?;
-            let mut text = String::new();
-            file.take(MAX_TOKEN)
-                .read_to_string(&mut text)
-                .with_context(|| format!("cannot read `{shown}`"))?;
-            text
-        }
-        (None, Some(token)) => token.clone(),
-        (None, None) => bail!(
+    if !args.remote.has_token() {
+        bail!(
             "there is no token (expected `--token-file`, or WELLCHECK_TOKEN in the environment; `wellcheck token` makes one)"
-        ),
-    };
-    Ok(text.trim().to_owned())
+        );
+    }
+    let path = ["api", "v1", "push", &args.name];
+    let answer = call(&args.remote, Method::POST, &path, &body(args), args.timeout)?;
+    pass_on(&answer["flags"]);
+    Ok(())
 }
 
 fn body(args: &Args) -> Value {
@@ -181,11 +94,6 @@ fn body(args: &Args) -> Value {
         body["details"][name] = text.as_str().into();
     }
     body
-}
-
-/// What others said, without anything that a terminal would obey.
-fn printable(text: &str) -> String {
-    wellcheck_wasm::cleaned(text, 1024)
 }
 
 #[cfg(test)]

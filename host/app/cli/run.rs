@@ -16,7 +16,7 @@ use wellcheck_core::id::{CheckName, PluginName};
 use wellcheck_core::outcome::{Outcome, Run};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::status::Status;
-use wellcheck_core::units::{count, parse_duration};
+use wellcheck_core::units::count;
 use wellcheck_wasm::{Plugin, Sandbox};
 
 use super::exit::{Ended, Exit, OrExit};
@@ -49,18 +49,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "GRANT=VALUE")]
     grant: Vec<String>,
     /// Longest the run may take [default: 10s, or the check's own]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = setup::some_duration)]
     timeout: Option<Duration>,
     /// Print the outcome as JSON
     #[arg(long)]
     json: bool,
     #[command(flatten)]
     places: Where,
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let found = parse_duration(text).filter(|duration| *duration > Duration::ZERO);
-    found.ok_or_else(|| "expected a duration with a unit, such as 5s".to_owned())
 }
 
 pub(super) fn run(args: Args) -> Ended {

@@ -103,6 +103,19 @@ fn operation_host(text: &str) -> Result<(String, String), String> {
     Ok((operation.to_owned(), host.to_owned()))
 }
 
+/// A duration, as an argument has it.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "expected a duration with a unit, such as 5s".to_owned())
+}
+
+/// Likewise, and not none at all.
+pub(super) fn some_duration(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => duration(""),
+        found => Ok(found),
+    }
+}
+
 /// What `interval` and `startup-interval` may be.
 fn interval(text: &str) -> Result<Duration, String> {
     let range = Duration::from_millis(50)..=Duration::from_hours(7 * 24);

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use url::Url;
 use wellcheck_core::status::Status;
 
-use super::check_url::get;
 use super::exit::{Ended, Exit, OrExit};
+use super::remote::{get, server};
 use super::setup;
 use super::table::{columns, paint};
 use crate::sources::without_credentials;
@@ -22,7 +22,7 @@ const WATCH: Duration = Duration::from_secs(1);
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
     /// Where the server listens
-    #[arg(default_value = "http://127.0.0.1:8080", value_parser = super::control::url)]
+    #[arg(default_value = "http://127.0.0.1:8080", value_parser = server)]
     url: Url,
     /// Show it again every second
     #[arg(long, short)]

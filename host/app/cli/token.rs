@@ -1,11 +1,10 @@
 //! `wellcheck token`: makes a token, and the lines that let it in.
 
-use aws_lc_rs::rand;
 use clap::Args as ClapArgs;
 
 use super::exit::{Ended, Exit, OrExit};
 use super::setup;
-use crate::server::sha256;
+use crate::digest::{hex, random_word, sha256};
 
 /// Make a token for the routes that change something.
 #[derive(Debug, ClapArgs)]
@@ -23,11 +22,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Ended {
-    let mut bytes = [0; 24];
-    rand::fill(&mut bytes)
-        .map_err(|_| anyhow::anyhow!("the system gives no random numbers"))
+    let word = random_word::<24>()
+        .ok_or_else(|| anyhow::anyhow!("the system gives no random numbers"))
         .or_exit(Exit::UNAVAILABLE)?;
-    let token = format!("wc_{}", hex(&bytes));
+    let token = format!("wc_{word}");
     let name = serde_json::Value::from(args.name.as_str());
     let hash = hex(&sha256(token.as_bytes()));
     setup::complain(&format!("token (shown this once): {token}"));
@@ -36,8 +34,4 @@ pub(super) fn run(args: &Args) -> Ended {
         args.role
     ))?;
     Ok(Exit::DONE)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

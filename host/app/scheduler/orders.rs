@@ -66,11 +66,12 @@ impl Handle {
         Self { commands }
     }
 
-    /// Gives an order, and waits until it has been taken.
+    /// Gives an order, and waits until it has been taken. Returns how many runs the check will have
+    /// had once it has run because of that, or has had.
     ///
     /// # Errors
     /// When it is not followed.
-    pub(crate) async fn order(&self, check: CheckName, order: Order) -> Result<(), Refusal> {
+    pub(crate) async fn order(&self, check: CheckName, order: Order) -> Result<u64, Refusal> {
         self.ask(|reply| Command::Order(check, order, reply)).await
     }
 
@@ -82,10 +83,10 @@ impl Handle {
         self.ask(|reply| Command::Maintain(maintain, reply)).await
     }
 
-    async fn ask(
+    async fn ask<T>(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<(), Refusal>>) -> Command,
-    ) -> Result<(), Refusal> {
+        command: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Command,
+    ) -> Result<T, Refusal> {
         let (reply, taken) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_closed| Refusal::Stopping)?;
         taken.await.map_err(|_closed| Refusal::Stopping)?
@@ -93,7 +94,7 @@ impl Handle {
 }
 
 impl Scheduler {
-    pub(super) fn order(&mut self, check: &CheckName, order: Order) -> Result<(), Refusal> {
+    pub(super) fn order(&mut self, check: &CheckName, order: Order) -> Result<u64, Refusal> {
         let index = self.place(check.as_str()).ok_or(Refusal::Unknown)?;
         let now = self.clock.now();
         let slot = &mut self.slots[index];
@@ -120,10 +121,15 @@ impl Scheduler {
                 if passive {
                     return Err(Refusal::Passive);
                 }
-                if slot.running.is_none() && !slot.queued {
+                let under_way = slot.running.is_some();
+                let wanted = slot.tally.total() + 1 + u64::from(under_way);
+                // What is under way began before somebody wanted it.
+                slot.once_more |= under_way;
+                if !under_way && !slot.queued {
                     slot.due = Some(now.monotonic);
                     self.queue.push(Reverse((now.monotonic, slot.id)));
                 }
+                return Ok(wanted);
             }
             Order::Pause { by, until } => {
                 slot.paused = Some(Aside { paused: true, title: Some(format!("by {by}")), until });
@@ -137,7 +143,7 @@ impl Scheduler {
                 }
             }
         }
-        Ok(())
+        Ok(self.slots[index].tally.total())
     }
 
     /// A pause has ended: the check runs soon.

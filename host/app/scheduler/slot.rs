@@ -68,6 +68,8 @@ pub(super) struct Slot {
     pub(super) ended: Monotonic,
     /// Whether it is due and waits for a place among the runs of its kind.
     pub(super) queued: bool,
+    /// Whether it is to run again once the run that is under way has ended.
+    pub(super) once_more: bool,
     /// The next due time that counts; others in the queue are left over.
     pub(super) due: Option<Monotonic>,
     /// What readers see of it.
@@ -113,6 +115,7 @@ impl Slot {
             began: now.monotonic,
             ended: now.monotonic,
             queued: false,
+            once_more: false,
             due: None,
             shown: None,
             state,

@@ -4,12 +4,13 @@
 //! time gives nothing away. Cookies are not looked at: a page of another site cannot make a browser
 //! send a token.
 
-use aws_lc_rs::{constant_time, digest};
+use aws_lc_rs::constant_time;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use wellcheck_core::config::{Role, Token};
 
 use super::Problem;
+use crate::digest::sha256;
 
 const BEARER: &[u8] = b"Bearer ";
 
@@ -62,10 +63,4 @@ fn find<'a>(tokens: &'a [Token], given: &[u8]) -> Option<&'a Token> {
 /// Whether two hashes are the same, in a time that does not tell where they differ.
 pub(crate) fn is_same(one: &[u8; 32], other: &[u8; 32]) -> bool {
     constant_time::verify_slices_are_equal(one, other).is_ok()
-}
-
-/// The hash that the configuration holds.
-pub(crate) fn sha256(token: &[u8]) -> [u8; 32] {
-    let digest = digest::digest(&digest::SHA256, token);
-    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
 }

@@ -137,9 +137,9 @@ async fn order(
 ) -> Result<Answer, Problem> {
     let name = CheckName::new(asked.name).map_err(|_none| Problem::unknown_check(asked.name))?;
     let taken = app.scheduler.order(name, order).await;
-    taken.map_err(|refusal| refused(asked.name, refusal))?;
+    let runs = taken.map_err(|refusal| refused(asked.name, refusal))?;
     tracing::info!(token = %by, check = asked.name, "{what}");
-    Ok(Answer::json(202, &serde_json::json!({ "check": asked.name, "order": what })))
+    Ok(Answer::json(202, &serde_json::json!({ "check": asked.name, "order": what, "runs": runs })))
 }
 
 pub(super) fn refused(name: &str, refusal: Refusal) -> Problem {

@@ -77,7 +77,7 @@ use wellcheck_core::endpoint::{ListenSpec, MAIN};
 use wellcheck_core::format::api;
 use wellcheck_wasm::{Sandbox, SlotUse};
 
-pub(crate) use self::access::{is_same, sha256};
+pub(crate) use self::access::is_same;
 pub(crate) use self::answer::{Answer, Problem};
 pub(crate) use self::listen::{Draining, Listener, serve};
 use self::routes::SILENT;

@@ -27,6 +27,7 @@ use wellcheck_core::redact::Redactor;
 use wellcheck_core::status::Status;
 
 use super::{Answer, App, Asked, Body, Problem, access};
+use crate::digest::sha256;
 use crate::passive::Passive;
 use crate::scheduler::Order;
 
@@ -107,7 +108,7 @@ async fn pushed(app: &App, asked: &Asked<'_>, body: Body) -> Result<Answer, Answ
 fn admit(app: &App, headers: &HeaderMap, name: &str) -> Result<(Arc<Passive>, String), Problem> {
     let passives = app.passives.load();
     let passive = passives.named(name).cloned();
-    let hash = access::sha256(access::given(headers).unwrap_or_default());
+    let hash = sha256(access::given(headers).unwrap_or_default());
     if let Some(passive) = passive.as_ref().filter(|passive| passive.is_own(&hash)) {
         return Ok((Arc::clone(passive), "the check's own".to_owned()));
     }
@@ -142,7 +143,7 @@ fn too_often(passive: &Passive) -> Option<Answer> {
 async fn take(app: &App, passive: &Passive, run: Run, who: &str) -> Result<(), Problem> {
     let order = app.scheduler.order(passive.name.clone(), Order::Take(Box::new(run)));
     let problem = match tokio::time::timeout(PATIENCE, order).await {
-        Ok(Ok(())) => {
+        Ok(Ok(_)) => {
             tracing::debug!(check = %passive.name, token = who, "an outcome was pushed");
             return Ok(());
         }
@@ -329,7 +330,7 @@ pub(super) fn kuma<'a>(app: &'a App, asked: &'a Asked<'a>, _body: Body) -> BoxFu
 }
 
 async fn of_kuma(app: &App, asked: &Asked<'_>) -> Result<(), (u16, String)> {
-    let hash = access::sha256(asked.name.as_bytes());
+    let hash = sha256(asked.name.as_bytes());
     let found = app.passives.load().owner(&hash).cloned();
     let passive = found.ok_or((401, "Monitor not found or not active.".to_owned()))?;
     if !passive.has_room(Instant::now()) {

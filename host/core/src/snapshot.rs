@@ -15,7 +15,7 @@ use crate::endpoint::EndpointSpec;
 use crate::grant::Use;
 use crate::group::GroupSpec;
 use crate::id::CheckName;
-use crate::outcome::{Fault, FaultReason, Outcome, Report, Run, RunLog};
+use crate::outcome::{Fault, FaultReason, Outcome, Report, Run};
 use crate::status::Status;
 use crate::time::WallTime;
 use crate::units::count;
@@ -231,6 +231,11 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// All runs.
+    pub fn total(&self) -> u64 {
+        self.runs.iter().sum()
+    }
+
     /// Counts a run.
     pub fn count(&mut self, run: &Run) {
         let status = run.outcome.status();
@@ -505,7 +510,7 @@ impl CheckState {
                 Outcome::Faulted(fault) => Outcome::Faulted(Fault::new(fault.reason, "")),
             };
             let duration = Duration::ZERO;
-            let run = Run { outcome, duration, log: RunLog::default(), used: Vec::new() };
+            let run = Run::new(outcome, duration);
             Arc::new(Last { run, at: WallTime::default() })
         };
         let unsaid = |held: &Held| Held { message: String::new(), ..held.clone() };

@@ -184,12 +184,7 @@ pub(crate) async fn run(plugin: &Plugin, invocation: Invocation) -> PluginRun {
 }
 
 fn ended(fault: Fault, began: Instant) -> PluginRun {
-    let run = Run {
-        outcome: Outcome::Faulted(fault),
-        duration: began.elapsed(),
-        log: RunLog::default(),
-        used: Vec::new(),
-    };
+    let run = Run::new(Outcome::Faulted(fault), began.elapsed());
     PluginRun { run, used: Usage::default(), state: None }
 }
 

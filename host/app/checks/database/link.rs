@@ -9,7 +9,7 @@ use wellcheck_net::{Connector, Family, Phase, Stream, Tls, Trace};
 
 use super::super::RunContext;
 use super::super::http::explain;
-use super::super::socket::{dial, learnt, secure};
+use super::super::socket::{dial, known, learnt, secure};
 use super::settings::Server;
 use super::wire::{Trouble, said};
 
@@ -119,6 +119,7 @@ impl<'a> Link<'a> {
         let version = self.version.map(|version| ("server-version".to_owned(), version));
         report.details.extend(version);
         report.found = self.found;
+        known(&self.trace, self.asked, &mut report.found);
         learnt(&self.trace, ["login", "query"], &mut report);
         (Outcome::Answered(report), self.trace)
     }

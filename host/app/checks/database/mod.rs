@@ -18,7 +18,7 @@ pub(super) mod settings;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use wellcheck_core::outcome::{Run, RunLog};
+use wellcheck_core::outcome::Run;
 use wellcheck_core::snapshot::Facts;
 use wellcheck_net::Trace;
 use wellcheck_net::http::Client;
@@ -52,8 +52,7 @@ impl<P: Protocol> DatabaseCheck<P> {
         let mut link = Link::new(&self.server, self.client.connector(), context);
         let result = self.protocol.talk(&mut link).await;
         let (outcome, trace) = link.outcome(result);
-        let (duration, log) = (started.elapsed(), RunLog::default());
-        let mut run = Run { outcome, duration, log, used: Vec::new() };
+        let mut run = Run::new(outcome, started.elapsed());
         run.redact(&self.server.redactor);
         (run, trace)
     }

@@ -263,6 +263,7 @@ impl Question {
         trace.certificate = exchange.certificate;
         trace.tls_version = exchange.tls_version;
         trace.tls_cipher = exchange.tls_cipher;
+        trace.tls_verified = exchange.tls_verified;
         let broken = |text: String| Failure::new(FailureKind::Protocol, text);
         let answer = exchange.result?;
         if answer.status != StatusCode::OK {

@@ -11,7 +11,7 @@ use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::{Node, Text, Value};
 use wellcheck_core::snapshot::Facts;
 
-use super::super::http::expect::compile;
+use super::super::pattern::pattern;
 use super::super::place::host_and_port;
 use super::super::socket::{FAMILY_KEY, family};
 use super::super::{Tools, tls};
@@ -334,17 +334,8 @@ fn expect(reader: &mut Reader, recursion: bool, problems: &mut Problems) -> Expe
         ("refuse-all-match", Rule::NotEach),
     ] {
         for (section, text) in sections(reader, key, problems) {
-            match compile(&text.value) {
-                Ok(regex) => rules.push((rule, section, regex)),
-                Err(why) => problems.error(
-                    &text.place,
-                    format!(
-                        "`{key}` of {}: `{}` is no regular expression: {why}",
-                        reader.what(),
-                        text.shown().escape_debug()
-                    ),
-                ),
-            }
+            let what = format!("`{key}` of {}", reader.what());
+            rules.extend(pattern(&text, &what, problems).map(|regex| (rule, section, regex)));
         }
     }
     let least_serial = reader.integer("minimum-serial", 0..=i64::from(u32::MAX), problems);

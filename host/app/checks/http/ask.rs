@@ -1,7 +1,7 @@
 //! How a plan is carried out: one exchange, or one with each address of the name.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use http::StatusCode;
@@ -85,16 +85,15 @@ impl Plan {
     }
 
     fn judge(&self, exchange: &Exchange, jar: &Cookies, asked: &Asked) -> Outcome {
-        let days = days_left(exchange);
         let mut report = match &exchange.result {
             Err(failure) => match explain(failure) {
                 Outcome::Answered(report) => report,
                 fault @ Outcome::Faulted(_) => return fault,
             },
-            Ok(answer) => self.expect.judge(exchange, answer, days),
+            Ok(answer) => self.expect.judge(exchange, answer),
         };
-        found::tell(exchange, days, &mut report);
-        found::put(exchange, days, jar, asked, &mut report.found);
+        found::tell(exchange, &mut report);
+        found::put(exchange, jar, asked, &mut report.found);
         Outcome::Answered(report)
     }
 
@@ -173,10 +172,4 @@ fn worst(parts: Vec<Part>, looked: Vec<(Exchange, Outcome)>) -> (Exchange, Outco
         }
     }
     (exchange, outcome)
-}
-
-fn days_left(exchange: &Exchange) -> Option<f64> {
-    #[expect(clippy::disallowed_methods, reason = "certificates are dated by the wall clock")]
-    let now = SystemTime::now();
-    exchange.certificate.as_ref().map(|certificate| certificate.chain_days_left(now))
 }

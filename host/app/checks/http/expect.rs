@@ -1,19 +1,18 @@
 //! What the kind `http` expects of an answer.
 
 use http::{HeaderName, StatusCode, Version};
-use regex::bytes::{Regex, RegexBuilder};
+use regex::bytes::Regex;
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
-use wellcheck_core::config::tree::{Text, Value};
+use wellcheck_core::config::tree::Value;
 use wellcheck_core::outcome::{Answer, FailReason, Report};
 use wellcheck_net::http::{Answer as Answered, Exchange};
 
+use super::super::pattern::pattern;
 use super::super::socket::shown;
+use super::super::tls::Days;
 use super::contains;
-
-/// Largest regular expression, compiled.
-const MAX_REGEX: usize = 1024 * 1024;
 
 /// See the module.
 pub(super) const KEYS: &[Key] = &[
@@ -71,18 +70,6 @@ pub(super) const KEYS: &[Key] = &[
         "expect-tls = true",
         "Whether the answer, behind all redirects, must come over TLS, or must not; else the check fails with `tls`.",
     ),
-    key(
-        "certificate-days",
-        "never",
-        "certificate-days = 14",
-        "Warn when the certificate chain has fewer days left than this, 0 to 3650.",
-    ),
-    key(
-        "certificate-days-fail",
-        "never",
-        "certificate-days-fail = 3",
-        "Fail with `unexpected-value` when it has fewer days left than this, 0 to 3650.",
-    ),
 ];
 
 /// What the answer must be.
@@ -100,10 +87,7 @@ pub(in crate::checks) struct Expect {
     refused_headers: Vec<(HeaderName, Regex)>,
     versions: Vec<Version>,
     tls: Option<bool>,
-    /// Warn when the certificate has fewer days left.
-    days: Option<u32>,
-    /// Likewise, fail.
-    days_fail: Option<u32>,
+    days: Days,
 }
 
 /// Reads the keys.
@@ -120,21 +104,7 @@ pub(super) fn read(reader: &mut Reader, problems: &mut Problems) -> Expect {
     let refused_headers = header_patterns(reader, "refuse-headers", problems);
     let versions = versions(reader, problems);
     let tls = reader.boolean("expect-tls", problems);
-    let days = |reader: &mut Reader, key: &str, problems: &mut Problems| {
-        let days = reader.integer(key, 0..=3650, problems);
-        days.map(|days| u32::try_from(days).expect("checked to be at most 3650"))
-    };
-    let warn = days(reader, "certificate-days", problems);
-    let fail = days(reader, "certificate-days-fail", problems);
-    if let (Some(warn), Some(fail)) = (warn, fail)
-        && fail >= warn
-    {
-        let message = format!(
-            "`certificate-days-fail` of {} is {fail}, which is not below `certificate-days` ({warn}): it never warns",
-            reader.what()
-        );
-        problems.warning(&reader.place_of("certificate-days-fail"), message);
-    }
+    let days = Days::read(reader, problems);
     Expect {
         status,
         shown,
@@ -146,8 +116,7 @@ pub(super) fn read(reader: &mut Reader, problems: &mut Problems) -> Expect {
         refused_headers,
         versions,
         tls,
-        days: warn,
-        days_fail: fail,
+        days,
     }
 }
 
@@ -203,33 +172,6 @@ fn patterns(reader: &mut Reader, key: &str, problems: &mut Problems) -> Vec<Rege
     texts.iter().filter_map(|text| pattern(text, &what, problems)).collect()
 }
 
-/// A regular expression of the configuration, which is `what`.
-pub(in crate::checks) fn pattern(
-    text: &Text,
-    what: &str,
-    problems: &mut Problems,
-) -> Option<Regex> {
-    let compiled = compile(&text.value).map_err(|why| {
-        let message = format!("{what}: `{}` is no regular expression: {why}", text.shown());
-        problems.error(&text.place, message);
-    });
-    compiled.ok()
-}
-
-pub(in crate::checks) fn compile(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern).size_limit(MAX_REGEX).build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(limit) => format!("it takes more than {limit} bytes"),
-        // The error is a picture of several lines; its last one says what is wrong.
-        error => error
-            .to_string()
-            .lines()
-            .last()
-            .unwrap_or_default()
-            .trim_start_matches("error: ")
-            .to_owned(),
-    })
-}
-
 fn header_patterns(
     reader: &mut Reader,
     key: &str,
@@ -279,12 +221,7 @@ pub(in crate::checks) fn named(status: StatusCode) -> String {
 
 impl Expect {
     /// Whether the answer of `exchange` is as expected.
-    pub(in crate::checks) fn judge(
-        &self,
-        exchange: &Exchange,
-        answer: &Answered,
-        days: Option<f64>,
-    ) -> Report {
+    pub(in crate::checks) fn judge(&self, exchange: &Exchange, answer: &Answered) -> Report {
         let named = named(answer.status);
         let code = answer.status.as_u16();
         let in_range = |(low, high): &(u16, u16)| (*low..=*high).contains(&code);
@@ -299,7 +236,7 @@ impl Expect {
             return Report::fail(reason, format!("answered {named}, {why}"));
         }
         let mut report = Report::new(Answer::Pass, format!("answered {named}"));
-        self.certificate(days, &mut report);
+        self.days.judge(exchange.certificate.as_ref(), &mut report);
         report
     }
 
@@ -366,21 +303,5 @@ impl Expect {
             return None;
         };
         Some((FailReason::UnexpectedBody, why))
-    }
-
-    fn certificate(&self, days: Option<f64>, report: &mut Report) {
-        let Some(days) = days else { return };
-        let below = |wanted: Option<u32>| wanted.filter(|wanted| days < f64::from(*wanted));
-        let (status, wanted) = match (below(self.days_fail), below(self.days)) {
-            (Some(wanted), _) => (Answer::Fail, wanted),
-            (None, Some(wanted)) => (Answer::Warn, wanted),
-            (None, None) => return,
-        };
-        report.status = status;
-        report.reason = (status == Answer::Fail).then_some(FailReason::UnexpectedValue);
-        report.message = format!(
-            "{}; the certificate has {days:.1} days left (expected at least {wanted})",
-            report.message
-        );
     }
 }

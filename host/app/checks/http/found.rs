@@ -6,13 +6,16 @@ use wellcheck_core::fact::{Asked, FactKey, Found, Shape, Value, fact};
 use wellcheck_core::outcome::{Observation, Report};
 use wellcheck_net::http::{Answer, Exchange};
 
+use super::super::{socket, tls};
 use super::jar::Cookies;
 
 /// Largest body that is read as JSON, in bytes.
 const MAX_JSON: usize = 256 * 1024;
 
-/// See the module.
-pub(in crate::checks) const FACTS: &[FactKey] = &[
+/// What conditions over an answer may ask for.
+pub(in crate::checks) const ALL_FACTS: &[&[FactKey]] = &[FACTS, socket::FACTS, tls::FACTS];
+
+const FACTS: &[FactKey] = &[
     fact("status", Shape::Integer, "The status code of the answer."),
     fact("body", Shape::Text, "The body up to `body-limit`; what is no UTF-8 is replaced."),
     fact("body.size", Shape::Size, "How much of the body was read, decoded."),
@@ -26,30 +29,12 @@ pub(in crate::checks) const FACTS: &[FactKey] = &[
     fact("redirects", Shape::Integer, "How many redirects were followed."),
     fact("url", Shape::Text, "The URL that answered, without credentials."),
     fact("http-version", Shape::Text, "The version of HTTP of the answer: `1.1`, `2`."),
-    fact("peer", Shape::Text, "The address that was connected to, with its port."),
-    fact("resolve", Shape::Duration, "How long the name took, over all redirects."),
-    fact("connect", Shape::Duration, "How long connecting took."),
-    fact("tls", Shape::Duration, "How long the TLS handshake took; over TLS only."),
     fact("first-byte", Shape::Duration, "From the request to the head of the answer."),
     fact("transfer", Shape::Duration, "From the head of the answer to its end."),
-    fact("tls.version", Shape::Text, "The version of TLS: `1.2`, `1.3`; over TLS only."),
-    fact(
-        "certificate.days-left",
-        Shape::Number,
-        "Until the first certificate of the chain expires; over TLS only, trusted or not.",
-    ),
-    fact("certificate.issuer", Shape::Text, "Who issued the certificate."),
-    fact("certificate.subject", Shape::Text, "Whom the certificate is for."),
 ];
 
 /// Puts what `asked` mentions into `found`.
-pub(super) fn put(
-    exchange: &Exchange,
-    days: Option<f64>,
-    cookies: &Cookies,
-    asked: &Asked,
-    found: &mut Found,
-) {
+pub(super) fn put(exchange: &Exchange, cookies: &Cookies, asked: &Asked, found: &mut Found) {
     if asked.is_empty() {
         return;
     }
@@ -64,16 +49,7 @@ pub(super) fn put(
     for (name, took) in phases(exchange) {
         found.put(name, took);
     }
-    if let Some(version) = exchange.tls_version {
-        found.put("tls.version", version);
-    }
-    if let Some(days) = days {
-        found.put("certificate.days-left", days);
-    }
-    if let Some(certificate) = &exchange.certificate {
-        found.put("certificate.issuer", certificate.issuer.clone());
-        found.put("certificate.subject", certificate.subject.clone());
-    }
+    tls::known(exchange, asked, found);
     if let Ok(answer) = &exchange.result {
         put_answer(answer, asked, found);
     }
@@ -129,12 +105,12 @@ fn phases(exchange: &Exchange) -> impl Iterator<Item = (&'static str, Duration)>
 }
 
 /// Adds observations and details.
-pub(super) fn tell(exchange: &Exchange, days: Option<f64>, report: &mut Report) {
-    report.observations = observations(exchange, days);
+pub(super) fn tell(exchange: &Exchange, report: &mut Report) {
+    report.observations = observations(exchange);
     report.details.extend(details(exchange));
 }
 
-fn observations(exchange: &Exchange, days: Option<f64>) -> Vec<Observation> {
+fn observations(exchange: &Exchange) -> Vec<Observation> {
     let mut list = vec![Observation::seconds("response-time", exchange.total)];
     list.extend(phases(exchange).map(|(name, took)| Observation::seconds(name, took)));
     if let Some(status) = exchange.status {
@@ -147,9 +123,7 @@ fn observations(exchange: &Exchange, days: Option<f64>) -> Vec<Observation> {
     if exchange.redirects > 0 {
         list.push(Observation::new("redirects", f64::from(exchange.redirects), ""));
     }
-    if let Some(days) = days {
-        list.push(Observation::new("certificate-days-left", (days * 10.0).round() / 10.0, "d"));
-    }
+    list.extend(exchange.certificate.as_ref().map(tls::days_observed));
     list
 }
 
@@ -213,7 +187,7 @@ mod tests {
         jar.keep(&exchange.url, &HeaderMap::from_iter([(http::header::SET_COOKIE, cookie)]));
         let asked = Asked::new(asked.iter().map(|name| (*name).to_owned()));
         let mut found = Found::default();
-        put(exchange, Some(12.5), &jar, &asked, &mut found);
+        put(exchange, &jar, &asked, &mut found);
         found.iter().map(|(name, value)| (name.to_owned(), value.clone())).collect()
     }
 
@@ -228,7 +202,6 @@ mod tests {
             ("http-version", "2".into()),
             ("body.size", Value::Integer(17)),
             ("connect", Value::Number(0.25)),
-            ("certificate.days-left", Value::Number(12.5)),
             ("redirects", Value::Integer(0)),
         ] {
             assert!(cheap.contains(&(name.to_owned(), value)), "{name}: {cheap:?}");

@@ -24,7 +24,7 @@ const MAX_BODY: u64 = 16 * 1024 * 1024;
 
 /// Every key of a request.
 pub(in crate::checks) const ALL: &[&[Key]] =
-    &[KEYS, way::KEYS, auth::KEYS, expect::KEYS, tls::KEYS];
+    &[KEYS, way::KEYS, auth::KEYS, expect::KEYS, tls::DAYS_KEYS, tls::KEYS];
 
 const KEYS: &[Key] = &[
     key(

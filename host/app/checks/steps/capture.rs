@@ -11,7 +11,8 @@ use wellcheck_core::config::reader::Reader;
 use wellcheck_core::config::tree::{Table, Value as Node};
 use wellcheck_net::http::Answer;
 
-use super::super::http::{expect, found};
+use super::super::http::found;
+use super::super::pattern::pattern;
 use super::template::is_name;
 
 /// Most values of a step.
@@ -110,7 +111,7 @@ fn one(name: String, what: String, table: Table, problems: &mut Problems) -> Opt
     let cookie = reader.text("cookie", problems).map(|text| Place::Cookie(text.value));
     let part = reader.text("regex", problems);
     let part_what = format!("`regex` of {}", reader.what());
-    let part = part.and_then(|text| expect::pattern(&text, &part_what, problems));
+    let part = part.and_then(|text| pattern(&text, &part_what, problems));
     if present.len() > 1 {
         let list: Vec<String> = present.iter().map(|key| format!("`{key}`")).collect();
         let message =

@@ -12,6 +12,8 @@ use std::path::Path;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 
+use crate::digest::hex;
+
 /// Longest header and longest body of a message, in bytes.
 const MAX_HEADER: u32 = 16 * 1024;
 const MAX_BODY: u32 = 64 * 1024;
@@ -92,7 +94,7 @@ impl Bus {
     pub(super) async fn connect(socket: &Path) -> Result<Self, Failed> {
         let mut stream = BufReader::new(UnixStream::connect(socket).await?);
         let user = rustix::process::getuid().as_raw().to_string();
-        let hex: String = user.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(user.as_bytes());
         // In one go, as the library of systemd does it: if `BEGIN` came together with the first call,
         // the private socket of systemd would not look at that call before more comes.
         stream.write_all(format!("\0AUTH EXTERNAL {hex}\r\nBEGIN\r\n").as_bytes()).await?;

@@ -21,7 +21,7 @@ use super::super::socket::{
 use super::super::starttls::{self, DIALECTS};
 use super::super::wire::{Trouble, said};
 use super::super::{Checker, Kind, Tools};
-use super::{Days, days_left, fingerprint};
+use super::{DAYS_KEYS, Days, days_left, fingerprint};
 
 /// Days that a certificate must have left where nothing is said of them.
 const DEFAULT_DAYS: u32 = 14;
@@ -37,14 +37,9 @@ const KEYS: &[Key] = &[
         "certificate-days",
         "14, unless a condition mentions `certificate.days-left`",
         "certificate-days = 30",
-        "Warn when a certificate of the chain that the server sends expires in fewer days.",
+        DAYS_KEYS[0].doc,
     ),
-    key(
-        "certificate-days-fail",
-        "none",
-        "certificate-days-fail = 3",
-        "Likewise, and fail with `unexpected-value`. One that has expired fails in any case, unless nothing is verified.",
-    ),
+    DAYS_KEYS[1],
     key(
         "minimum-version",
         "\"1.2\"",

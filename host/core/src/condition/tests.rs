@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::fact::{Found, Value};
-use crate::outcome::{Answer, FailReason, Observation, Outcome, Report, Run, RunLog};
+use crate::outcome::{Answer, FailReason, Observation, Outcome, Report, Run};
 
 const FACTS: &[FactKey] = &[
     fact("status", Shape::Integer, ""),
@@ -52,12 +52,7 @@ fn run(found: Found) -> Run {
         Observation { fail: Some("10".to_owned()), ..Observation::new("errors", 11.0, "c") },
     ];
     report.details.push(("server version".to_owned(), "14.2".to_owned()));
-    Run {
-        outcome: Outcome::Answered(report),
-        duration: Duration::from_millis(2_400),
-        log: RunLog::default(),
-        used: Vec::new(),
-    }
+    Run::new(Outcome::Answered(report), Duration::from_millis(2_400))
 }
 
 fn judgement(condition: &str) -> Judgement {

@@ -205,6 +205,8 @@ struct Check<'a> {
     message: &'a str,
     /// Outcomes in a row that argue for another state.
     row: u32,
+    /// How often it ran, since the process started or the check was changed.
+    runs: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_run: Option<WallTime>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -306,6 +308,7 @@ fn check(state: &CheckState) -> Check<'_> {
         reason: state.reason(),
         message: state.message(),
         row: state.row,
+        runs: state.tally.total(),
         last_run: state.last.as_ref().map(|last| last.at),
         duration_ms: state.duration().map(|d| (d.as_secs_f64() * 1e6).round() / 1e3),
         backoff: state.backoff.map(|Backoff { faults, until }| BackoffOf { faults, until }),

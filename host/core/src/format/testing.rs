@@ -8,7 +8,7 @@ use crate::check::{CheckSpec, Thresholds, What};
 use crate::config::tree::{Place, Table, Text};
 use crate::group::{GroupSpec, Member, Needs, UnknownMember};
 use crate::id::CheckName;
-use crate::outcome::{Answer, Fault, FaultReason, Outcome, Report, Run, RunLog};
+use crate::outcome::{Answer, Fault, FaultReason, Outcome, Report, Run};
 use crate::snapshot::{CheckState, Facts, GroupState, Last, Snapshot, Tally};
 use crate::status::Status;
 use crate::time::WallTime;
@@ -40,7 +40,7 @@ pub(super) fn ran(name: &str, outcome: Outcome, duration: Duration) -> CheckStat
     let what = What::Builtin { kind, settings };
     let spec = CheckSpec::new(CheckName::new(name).expect("a name"), what, place);
     let state = outcome.status();
-    let run = Run { outcome, duration, log: RunLog::default(), used: Vec::new() };
+    let run = Run::new(outcome, duration);
     let mut tally = Tally::default();
     tally.count(&run);
     CheckState {

@@ -58,6 +58,7 @@ impl Client {
             certificate: trace.certificate,
             tls_version: trace.tls_version,
             tls_cipher: trace.tls_cipher,
+            tls_verified: trace.tls_verified,
             first,
         }
     }
@@ -119,6 +120,7 @@ impl Client {
         trace.tried = None;
         trace.tls_version = None;
         trace.tls_cipher = None;
+        trace.tls_verified = false;
         let unusable = |why: String| Failure::new(FailureKind::Request, why);
         let scheme = Scheme::parse(hop.url.scheme()).ok_or_else(|| {
             unusable(format!("unknown scheme `{}` (known: http, https)", hop.url.scheme()))

@@ -140,6 +140,8 @@ pub struct Exchange {
     pub tls_version: Option<&'static str>,
     /// The cipher suite of TLS on the last hop, by its registered name.
     pub tls_cipher: Option<&'static str>,
+    /// Whether the certificate of the last hop was verified, and accepted.
+    pub tls_verified: bool,
     /// What was learnt of the first hop's name.
     pub first: First,
 }
@@ -160,6 +162,7 @@ impl Exchange {
             certificate: None,
             tls_version: None,
             tls_cipher: None,
+            tls_verified: false,
             first: First { resolve: trace.phases.resolve, address: trace.tried },
         }
     }
