@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::checks::observation;
+use crate::support::checks::{expect, observation};
 use crate::support::host::{Builder, Host, host};
 use crate::support::nginx::Nginx;
 use crate::support::servers::program;
@@ -38,15 +38,6 @@ fn command(name: &str, command: &[&str], keys: &str) -> String {
 
 fn with(checks: &[String]) -> Builder {
     host().config(&format!("[exec]\nenabled = true\n{}", checks.concat()))
-}
-
-/// How it ended: state, reason, message.
-#[track_caller]
-fn expect(host: &Host, name: &str, state: &str, reason: Value, says: &str) -> Value {
-    let found = host.until_run(name);
-    assert_eq!((&found["state"], &found["reason"]), (&state.into(), &reason), "{found}");
-    assert!(found["message"].as_str().is_some_and(|m| m.contains(says)), "`{says}`: {found}");
-    found
 }
 
 /// The processes that a script noted, one in each line.

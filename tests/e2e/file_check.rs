@@ -5,21 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::support::checks::observation;
-use crate::support::host::{Host, host};
+use crate::support::checks::{expect, observation};
+use crate::support::host::host;
 
 fn file(name: &str, path: &str, keys: &str) -> String {
     format!(
         "[[check]]\nname = \"{name}\"\nkind = \"file\"\npath = \"{path}\"\ninterval = \"1h\"\ntimeout = \"20s\"\n{keys}\n"
     )
-}
-
-#[track_caller]
-fn expect(host: &Host, name: &str, state: &str, reason: Value, says: &str) -> Value {
-    let found = host.until_run(name);
-    assert_eq!((&found["state"], &found["reason"]), (&state.into(), &reason), "{found}");
-    assert!(found["message"].as_str().is_some_and(|m| m.contains(says)), "`{says}`: {found}");
-    found
 }
 
 /// Makes a file as old as this.

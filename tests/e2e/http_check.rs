@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use crate::support::certificates::Authority;
+use crate::support::checks::{self, observation};
 use crate::support::host::{Host, host};
 use crate::support::nginx::Nginx;
 use crate::support::target;
@@ -32,18 +31,10 @@ fn expect(host: &Host, expected: &[(&str, &str, &str)]) {
 /// It fails for this reason, within its timeout.
 #[track_caller]
 fn expect_failure(host: &Host, name: &str, reason: &str, says: &str) {
-    let found = host.until_run(name);
-    assert_eq!((&found["state"], &found["reason"]), (&"fail".into(), &reason.into()), "{found}");
-    assert!(found["message"].as_str().is_some_and(|m| m.contains(says)), "`{says}`: {found}");
-    assert_eq!(found["outcome"]["fault"], false, "{found}");
+    let found = checks::expect_failure(host, name, reason, says);
     let took = Duration::from_secs_f64(found["duration_ms"].as_f64().expect("a number") / 1e3);
     // It ends at its deadline; what is over that is the machine's.
     assert!(took <= TIMEOUT + Duration::from_millis(200), "it took {took:?}");
-}
-
-fn observation(check: &Value, name: &str) -> Option<f64> {
-    let list = check["outcome"]["observations"].as_array().expect("observations");
-    list.iter().find(|o| o["name"] == name)?["value"].as_f64()
 }
 
 fn nginx() -> Nginx {

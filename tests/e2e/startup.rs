@@ -5,16 +5,9 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::host::{Host, host};
-use crate::support::target::{self, Builder, Target};
+use crate::support::target::Target;
 use crate::support::wait::until;
-
-fn up() -> Builder {
-    target::http().status(200)
-}
-
-fn down() -> Builder {
-    target::http().status(503)
-}
+use crate::verdict::{down, up};
 
 fn check(name: &str, target: &Target, keys: &str) -> String {
     format!(

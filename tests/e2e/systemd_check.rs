@@ -4,9 +4,9 @@ use std::io::{Read, Write};
 
 use serde_json::Value;
 
-use crate::support::checks::observation;
+use crate::support::checks::{expect, observation};
 use crate::support::dbus::{Bus, Daemon, Unit, greet, key, line};
-use crate::support::host::{Host, host};
+use crate::support::host::host;
 
 const UNITS: &[Unit] = &[
     Unit {
@@ -71,14 +71,6 @@ fn unit(name: &str, unit: &str, keys: &str) -> String {
     format!(
         "[[check]]\nname = \"{name}\"\nkind = \"systemd\"\nunit = \"{unit}\"\ninterval = \"1h\"\ntimeout = \"20s\"\n{keys}\n"
     )
-}
-
-#[track_caller]
-fn expect(host: &Host, name: &str, state: &str, reason: Value, says: &str) -> Value {
-    let found = host.until_run(name);
-    assert_eq!((&found["state"], &found["reason"]), (&state.into(), &reason), "{found}");
-    assert!(found["message"].as_str().is_some_and(|m| m.contains(says)), "`{says}`: {found}");
-    found
 }
 
 #[test]

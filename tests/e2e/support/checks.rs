@@ -27,6 +27,15 @@ pub(crate) fn timed(kind: &str, name: &str, url: &str, timeout: &str, keys: &str
     )
 }
 
+/// Its first run comes to this: state, reason, and what it says.
+#[track_caller]
+pub(crate) fn expect(host: &Host, name: &str, state: &str, reason: Value, says: &str) -> Value {
+    let found = host.until_run(name);
+    assert_eq!((&found["state"], &found["reason"]), (&state.into(), &reason), "{found}");
+    assert!(found["message"].as_str().is_some_and(|m| m.contains(says)), "`{says}`: {found}");
+    found
+}
+
 /// It passes, and says this.
 #[track_caller]
 pub(crate) fn expect_pass(host: &Host, name: &str, says: &str) -> Value {
