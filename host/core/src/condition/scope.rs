@@ -112,8 +112,10 @@ impl VariableResolver for Scope<'_> {
         match sort {
             "f" => {
                 let fact = self.facts.get(index)?.as_ref()?;
-                self.budget.take(fact.cost);
-                Some(CowVal::Borrowed(&*fact.val))
+                // Beyond the budget it is not there, so that what looks at it again ends soon.
+                self.budget
+                    .take(fact.cost)
+                    .then(|| -> CowVal<'b, 'b> { CowVal::Borrowed(&*fact.val) })
             }
             "h" => {
                 let is = self.facts.get(index)?.is_some();

@@ -159,6 +159,19 @@ fn loops_look_at_each_item_of_a_list() {
 }
 
 #[test]
+fn a_large_text_that_is_looked_through_again_and_again_ends_the_budget() {
+    let mut found = Found::default();
+    found.put("body", "a".repeat(256 * 1024));
+    let json = serde_json::Value::from(vec!["b"; 60_000]);
+    found.put("json", Value::Json(json.into()));
+    let begun = std::time::Instant::now();
+    let report = judged("json.exists(i, body.contains(i))", found);
+    let says = "the answer is too large to be judged (fails when `";
+    assert!(report.message.starts_with(says), "{}", report.message);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn arithmetic_is_that_of_one_sort_of_number() {
     check_met("json.version * 2 == 6", "json.version is 3");
     check_met("json.load + 1 > 1.7", "json.load is 0.75");
