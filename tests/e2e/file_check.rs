@@ -69,6 +69,28 @@ fn age_size_number_and_room_are_observed() {
 }
 
 #[test]
+fn conditions_judge_numbers_and_texts() {
+    let config = [
+        file("small", "data/a.log", "fail = \"size < 10B\""),
+        file("old", "data/a.log", "warn = [\"free < 1B\", \"age > 1h\"]"),
+        file(
+            "folder",
+            "data",
+            "fail = [\"files != 1\", \"oldest < 1h\", \"free-percent < 0\", \"type != 'folder'\", \"size > 1KiB\"]",
+        ),
+        file("mode", "data/a.log", "fail = \"mode.startsWith('0')\""),
+    ];
+    let builder = host().config(&config.concat()).file("data/a.log", "12345");
+    age(builder.path(), "data/a.log", 7200);
+    let host = builder.start();
+    let says = "unexpected-value".into();
+    expect(&host, "small", "fail", says, "size is 5 B (fails when `size < 10B`)");
+    expect(&host, "old", "warn", "unexpected-value".into(), "(warns when `age > 1h`)");
+    expect(&host, "folder", "pass", Value::Null, "1 file of 5 B");
+    expect(&host, "mode", "fail", "unexpected-value".into(), "mode is \"0");
+}
+
+#[test]
 fn what_is_not_there_or_not_as_it_should_be_fails() {
     let config = [
         file("absent", "nowhere/at-all", ""),

@@ -8,6 +8,7 @@
 
 mod support;
 
+mod adverse;
 mod amqp_check;
 mod cases;
 mod cli;
@@ -43,6 +44,7 @@ mod mqtt_check;
 mod mysql_check;
 mod nats_check;
 mod negotiation;
+mod newcomer;
 mod nosana;
 mod ntp_check;
 mod operate;

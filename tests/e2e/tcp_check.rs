@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::support::certificates::Authority;
-use crate::support::checks::{expect_failure, expect_pass};
+use crate::support::checks::{at, expect_failure, expect_pass};
 use crate::support::host::host;
 use crate::support::listener::{floods, hangs_up, listener, silent};
 use crate::support::nginx::Nginx;
 use crate::support::servers::free_address;
+use crate::support::target;
 use crate::support::wait::pause;
 
 fn check(name: &str, target: SocketAddr, keys: &str) -> String {
@@ -207,4 +208,18 @@ fn tls_begins_as_servers_want_it() {
     let host = host().file("ca.pem", &mail.ca).config(&config).start();
     let found = expect_pass(&host, "mail", "answered `250-mail.test Hello x");
     assert_eq!(found["outcome"]["details"]["tls-version"], "1.3", "{found}");
+}
+
+#[test]
+fn conditions_judge_the_phases_of_a_connection() {
+    let web = target::http().status(200).start();
+    let config = [
+        at("tcp", "phases", web.address, "fail = [\"resolve > 5s\", \"connect > 5s\"]"),
+        at("tcp", "at-once", web.address, "warn = \"connect >= 0s\""),
+    ];
+    let host = host().config(&config.concat()).start();
+    expect_pass(&host, "phases", "connected");
+    let found = host.until_run("at-once");
+    assert_eq!(found["state"], "warn", "{found}");
+    assert!(found["message"].as_str().is_some_and(|m| m.contains("connect is ")), "{found}");
 }

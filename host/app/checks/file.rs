@@ -23,7 +23,7 @@ use tokio::time::{Instant, timeout_at};
 use wellcheck_core::config::Problems;
 use wellcheck_core::config::keys::{Key, key};
 use wellcheck_core::config::reader::Reader;
-use wellcheck_core::fact::{FactKey, Shape, fact};
+use wellcheck_core::fact::{Asked, FactKey, Shape, fact};
 use wellcheck_core::outcome::{
     Answer, FailReason, Fault, FaultReason, Observation, Outcome, Report, Run,
 };
@@ -308,7 +308,7 @@ impl FileCheck {
             Some(reason) => Report::fail(reason, message),
             None => Report::new(Answer::Pass, message),
         };
-        observe(seen, &mut report);
+        observe(seen, &context.asked, &mut report);
         find(seen, context, &mut report);
         Outcome::Answered(report)
     }
@@ -351,10 +351,19 @@ fn summary(seen: &Seen) -> String {
     }
 }
 
-/// Numbers, which are facts by themselves.
-fn observe(seen: &Seen, report: &mut Report) {
+/// Numbers, which conditions may ask for by the same names.
+fn observe(seen: &Seen, asked: &Asked, report: &mut Report) {
     let mut observe = |name, value: Option<f64>, unit| {
         report.observations.extend(value.map(|value| Observation::new(name, value, unit)));
+        if asked.has(name)
+            && let Some(value) = value
+        {
+            match unit {
+                // Bytes and numbers of files are whole.
+                "B" | "" => report.found.put(name, value as i64),
+                _ => report.found.put(name, value),
+            }
+        }
     };
     observe("age", seen.age, "s");
     observe("oldest", seen.oldest, "s");
@@ -396,7 +405,7 @@ fn find(seen: &Seen, context: &RunContext, report: &mut Report) {
 
 #[cfg(test)]
 mod tests {
-    use wellcheck_core::fact::{Asked, Value};
+    use wellcheck_core::fact::Value;
     use wellcheck_core::id::CheckName;
 
     use super::*;

@@ -319,13 +319,19 @@ impl<P: Protocol> Checker for SocketCheck<P> {
     }
 }
 
-/// Adds the facts of a connection that are asked for; the times of its phases are observations.
+/// Adds the facts of a connection that are asked for.
 pub(super) fn known(trace: &Trace, asked: &Asked, found: &mut Found) {
     if asked.is_empty() {
         return;
     }
     if let Some(peer) = trace.peer {
         found.put("peer", peer.to_string());
+        // An address needs no look-up: that took no time, and is there to be compared.
+        found.put("resolve", trace.phases.resolve);
+        found.put("connect", trace.phases.connect);
+    }
+    if !trace.phases.tls.is_zero() {
+        found.put("tls", trace.phases.tls);
     }
     tls::known(trace, asked, found);
 }

@@ -85,7 +85,7 @@ pub(super) fn check(command: &Check) -> Ended {
         Check::Resume(one) => (one, "resume", Value::Null),
     };
     order(one, what, &body).or_exit(Exit::UNAVAILABLE)?;
-    setup::print(&format!("{what}: {}\n", one.name))?;
+    setup::print(&format!("{what}d `{}`\n", one.name))?;
     Ok(Exit::DONE)
 }
 

@@ -22,7 +22,7 @@ const WATCH: Duration = Duration::from_secs(1);
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
     /// Where the server listens
-    #[arg(default_value = "http://127.0.0.1:8080", value_parser = server)]
+    #[arg(default_value = "http://127.0.0.1:8080", env = "WELLCHECK_SERVER", value_parser = server)]
     url: Url,
     /// Show it again every second
     #[arg(long, short)]

@@ -19,10 +19,17 @@ pub const MAX_NAME: usize = 63;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Something outside of the alphabet, or too long, or empty.
+    ///
+    /// A letter of another script may look like one of ours, so the message says which it is.
     #[error(
-        "`{0}` is not a name (expected 1 to 63 of a-z, 0-9 and `-`, the first not `-`; free text goes into `title`)"
+        "`{shown}` is not a name (expected 1 to 63 of a-z, 0-9 and `-`, the first not `-`; free text goes into `title`){foreign}"
     )]
-    Alphabet(String),
+    Alphabet {
+        /// The text, as far as it is shown.
+        shown: String,
+        /// Which letter is not of ASCII, where there is one.
+        foreign: String,
+    },
     /// A route of wellcheck has this name.
     #[error("`{0}` is a reserved name (reserved: status, live, ready, started)")]
     Reserved(String),
@@ -34,7 +41,10 @@ fn checked(text: &str) -> Result<Arc<str>, NameError> {
     if bytes.is_empty() || bytes.len() > MAX_NAME || bytes[0] == b'-' || !bytes.iter().all(alphabet)
     {
         let shown: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-        return Err(NameError::Alphabet(shown));
+        let foreign = text.chars().find(|letter| !letter.is_ascii()).map(|letter| {
+            format!("; `{}` in it is U+{:04X}", letter.escape_debug(), u32::from(letter))
+        });
+        return Err(NameError::Alphabet { shown, foreign: foreign.unwrap_or_default() });
     }
     Ok(text.into())
 }

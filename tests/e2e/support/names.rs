@@ -37,6 +37,17 @@ impl Names {
                 break (udp, tcp);
             }
         };
+        Self::run(zone, udp, tcp)
+    }
+
+    /// At an address of its own, port 53 of which needs rights; `None` where they are missing.
+    pub(crate) fn start_at(zone: Zone, ip: Ipv4Addr) -> Option<Self> {
+        let udp = UdpSocket::bind((ip, 53)).ok()?;
+        let tcp = TcpListener::bind((ip, 53)).ok()?;
+        Some(Self::run(zone, udp, tcp))
+    }
+
+    fn run(zone: Zone, udp: UdpSocket, tcp: TcpListener) -> Self {
         let address = udp.local_addr().expect("it is bound");
         let stopped = Arc::new(AtomicBool::new(false));
         udp.set_read_timeout(Some(Duration::from_millis(100))).expect("a socket");
