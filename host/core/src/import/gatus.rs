@@ -4,7 +4,7 @@ mod alerts;
 mod client;
 mod conditions;
 mod endpoint;
-mod expression;
+pub(super) mod expression;
 mod external;
 mod text;
 mod windows;

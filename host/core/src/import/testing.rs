@@ -81,11 +81,14 @@ impl Kinds for AnyKind {
             fact("body", Shape::Text, ""),
             fact("answer", Shape::Text, ""),
         ];
+        const NTP: &[FactKey] =
+            &[fact("stratum", Shape::Integer, ""), fact("root-dispersion", Shape::Duration, "")];
         const SQL: &[FactKey] = &[fact("value", Shape::Json, "")];
         match kind {
             "http" => &[HTTP],
             "dns" => &[DNS],
             "tcp" | "websocket" | "grpc" | "udp" => &[TALK],
+            "ntp" => &[NTP],
             "mysql" | "postgres" => &[SQL],
             _ => &[],
         }
