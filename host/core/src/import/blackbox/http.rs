@@ -317,6 +317,10 @@ pub(super) fn client(fields: &mut Fields<'_>, request: &mut Request, context: &m
     {
         request.header("Authorization", bearer.with(&text), mark, &what, context);
     }
+    let known = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    if known {
+        drop_basic(request, &what, context);
+    }
     if let Some((url, mark)) = fields.text("proxy_url", context) {
         request.proxy = Some(Text::literal(url));
         crate::import::http::note_credentials(&Text::literal(url), mark, &what, context);
@@ -331,6 +335,19 @@ pub(super) fn client(fields: &mut Fields<'_>, request: &mut Request, context: &m
         ],
         context,
     );
+}
+
+/// Leaves out a user and password out of files, which are a key of their own.
+pub(super) fn drop_basic(request: &mut Request, what: &str, context: &mut Context<'_>) {
+    let before = request.further.len();
+    request.further.retain(|(key, _)| *key != "basic");
+    if before != request.further.len() {
+        let message = format!(
+            "`basic_auth` of {what} is left out: the header `Authorization` says who it is, and \
+             none can be made of files"
+        );
+        context.note(Mark::default(), message);
+    }
 }
 
 fn basic_auth(

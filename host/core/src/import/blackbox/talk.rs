@@ -34,6 +34,7 @@ pub(super) fn websocket(mut fields: Fields<'_>, context: &mut Context<'_>) -> Re
     }
     if let Some((mut client, mark)) = fields.fields("http_config", context) {
         http::client(&mut client, &mut request, context);
+        http::drop_basic(&mut request, client.what(), context);
         let upgrade = "a WebSocket is asked for with HTTP/1.1, once";
         client.leave_out(
             &[

@@ -1,5 +1,7 @@
 //! Monitors of HTTP and WebSockets.
 
+use std::fmt::Write as _;
+
 use super::super::gatus::expression;
 use super::monitor::{CERTIFICATE_DAYS, Made, flag, word};
 use super::text;
@@ -376,7 +378,9 @@ pub(super) fn encoded(text: &str) -> String {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
                 out.push(char::from(byte));
             }
-            _ => out.push_str(&format!("%{byte:02X}")),
+            _ => {
+                let _ = write!(out, "%{byte:02X}");
+            }
         }
     }
     out
