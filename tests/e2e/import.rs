@@ -21,8 +21,20 @@ const GATUS: &str = "endpoints:
   - name: Shop
     group: core
     url: http://127.0.0.1:1/
-    client: {timeout: 5s}
+    client:
+      timeout: 5s
+      dns-resolver: udp://9.9.9.9:53
+      oauth2: {token-url: 'http://127.0.0.1:1/', client-id: a, client-secret: b, scopes: [c]}
     conditions: [\"[STATUS] < 300\"]
+    maintenance-windows: [{start: '07:30', duration: 40m, timezone: Europe/Berlin}]
+  - {name: dns, url: 127.0.0.1, dns: {query-name: a.example, query-type: A}, conditions: ['[BODY] == 192.0.2.1', '[DNS_RCODE] == NOERROR']}
+  - {name: mail, url: 'starttls://127.0.0.1:587', client: {insecure: true}, conditions: ['[CERTIFICATE_EXPIRATION] > 48h']}
+  - {name: grpc, url: 'grpcs://127.0.0.1:9090', conditions: ['[BODY].status != NOT_SERVING']}
+  - {name: feed, url: 'ws://127.0.0.1:1', body: hello, conditions: ['[BODY] == pat(a*b)']}
+  - {name: udp, url: 'udp://127.0.0.1:7', body: a, conditions: ['[BODY] == pat(*a*)', '[BODY] == pat(*b*)']}
+external-endpoints: [{name: backup, group: core, token: potato, heartbeat: {interval: 30m}}]
+connectivity: {checker: {target: 1.1.1.1:53}}
+maintenance: {start: '23:00', duration: 1h, every: [Monday]}
 ";
 
 const POD: &str = "kind: Pod
@@ -43,10 +55,14 @@ const BLACKBOX: &str = "modules:
   ping: {prober: icmp}
 ";
 
+/// One of each type that has a kind.
+const KUMA: &str = include_str!("../../host/core/src/import/kuma/documented.json");
+
 #[test]
 fn what_is_imported_validates() {
     let cases = [
-        ("gatus", "config.yaml", GATUS, 2),
+        ("gatus", "config.yaml", GATUS, 9),
+        ("kuma", "backup.json", KUMA, 21),
         ("kubernetes", "pod.yaml", POD, 2),
         ("docker", "Dockerfile", DOCKERFILE, 1),
     ];
@@ -61,6 +77,28 @@ fn what_is_imported_validates() {
         let validated = finish(&mut program, "").expect(0);
         assert_eq!(validated.out, format!("valid: {checks} checks\n"), "{}", validated.err);
     }
+}
+
+#[test]
+fn modules_that_were_imported_validate() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let modules = "modules:
+  dns: {prober: dns, dns: {query_name: a.example, query_type: A, validate_answer_rrs: {fail_if_not_matches_regexp: [a], fail_if_none_matches_regexp: [b]}}}
+  dot: {prober: dns, dns: {query_name: a.example, dns_over_tls: true, transport_protocol: tcp, tls_config: {insecure_skip_verify: true}, valid_rcodes: [NOERROR, NXDOMAIN]}}
+  ping: {prober: icmp, icmp: {payload_size: 64, ttl: 5, dont_fragment: true}}
+  grpc: {prober: grpc, grpc: {service: a, tls: true}}
+  login: {prober: http, http: {oauth2: {client_id: a, client_secret: b, token_url: 'http://127.0.0.1:1/', endpoint_params: {audience: c}}, valid_http_versions: [HTTP/1.1], fail_if_not_ssl: true}}
+  body: {prober: http, http: {body_file: body.txt, method: POST}}
+  user: {prober: http, http: {basic_auth: {username: a, password_file: password.txt}}}
+";
+    write(dir.path(), "blackbox.yml", modules);
+    write(dir.path(), "body.txt", "a");
+    write(dir.path(), "password.txt", "b");
+    let imported = run_in(dir.path(), &["import", "blackbox", "blackbox.yml"]).expect(0);
+    assert_eq!(imported.out.matches("[[module]]").count(), 7, "{}", imported.out);
+    write(dir.path(), "wellcheck.toml", &imported.out);
+    let validated = run_in(dir.path(), &["validate"]).expect(0);
+    assert_eq!(validated.out, "valid: 0 checks\n", "{}", validated.err);
 }
 
 #[test]

@@ -164,11 +164,9 @@ fn a_large_text_that_is_looked_through_again_and_again_ends_the_budget() {
     found.put("body", "a".repeat(256 * 1024));
     let json = serde_json::Value::from(vec!["b"; 60_000]);
     found.put("json", Value::Json(json.into()));
-    let begun = std::time::Instant::now();
     let report = judged("json.exists(i, body.contains(i))", found);
     let says = "the answer is too large to be judged (fails when `";
     assert!(report.message.starts_with(says), "{}", report.message);
-    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -3,8 +3,10 @@
 //! Modules keep their names, so that what Prometheus is told stays as it is. Those whose prober has
 //! no kind here are left out as a whole.
 
+mod dns;
 mod fails;
 mod http;
+mod icmp;
 mod pattern;
 mod talk;
 
@@ -33,14 +35,27 @@ impl Import for Blackbox {
 }
 
 /// What the probers without a kind do, and what stands in for them.
-const OTHER_PROBERS: &[(&str, &str)] = &[
-    ("dns", "there is no kind for DNS queries; a plugin can make them"),
-    ("icmp", "there is no kind for pings; the kind `tcp` on a port of the target says as much"),
-    ("unix", "there is no kind for Unix sockets"),
-];
+const OTHER_PROBERS: &[(&str, &str)] = &[(
+    "unix",
+    "no kind talks to a Unix socket but `http` (`unix-socket`) and `docker`; the kind `exec` can",
+)];
 
 /// A target that nobody has: the file does not say which ones a module is for.
 const NOBODY: &str = "target.invalid";
+
+/// What tells a target something, so that a module must name the targets that it is for.
+const ASKING: &[&str] = &[
+    "headers",
+    "metadata",
+    "body",
+    "body-file",
+    "send",
+    "script",
+    "proxy",
+    "basic",
+    "oauth2",
+    "tls-client-certificate",
+];
 
 const PROBERS: &[&str] = &["http", "tcp", "websocket", "dns", "icmp", "grpc", "unix"];
 
@@ -118,11 +133,12 @@ fn module(pair: &Pair, context: &mut Context<'_>) -> Option<Block> {
         "http" => http::request(settings?, context),
         "tcp" => talk::tcp(settings?, context),
         "grpc" => talk::grpc(settings?, context),
+        "dns" => dns::request(settings?, context),
+        "icmp" => icmp::request(settings?, context),
         _ => talk::websocket(settings?, context),
     };
     request.put(&mut block);
-    if block.has_any(&["headers", "metadata", "body", "send", "script", "proxy"]) || block.refers()
-    {
+    if block.has_any(ASKING) || block.refers() {
         block.put("targets", Item::List(vec![NOBODY.into()]));
         let message = format!(
             "{what} sends what is nobody else's business, so that it asks no target that is not listed: put yours in the place of `{NOBODY}`"

@@ -70,6 +70,11 @@ impl<'a> Context<'a> {
         self.problems.error(&mark.place(self.file), message);
     }
 
+    /// The file that is read.
+    pub(super) fn file(&self) -> &'a SourceFile {
+        self.file
+    }
+
     /// The file's name without its folders.
     pub(super) fn base_name(&self) -> &'a str {
         base_name(&self.file.name)
@@ -227,6 +232,13 @@ impl<'a> Fields<'a> {
                 let what = &self.what;
                 context.note(pair.mark, format!("`{key}` of {what} is left out: {why}"));
             }
+        }
+    }
+
+    /// Takes every entry whose value is as good as none.
+    pub(super) fn pass_over(&mut self, is_none: impl Fn(&Node) -> bool) {
+        for (pair, taken) in self.pairs.iter().zip(&mut self.taken) {
+            *taken |= is_none(&pair.node);
         }
     }
 

@@ -139,7 +139,10 @@ impl Healthcheck {
         };
         let interval = interval.map_or(START_INTERVAL, |(interval, _)| interval);
         let least = Duration::from_millis(50);
-        block.put("startup-interval", timing::show(interval.max(least)).as_str());
+        block.put(
+            "startup-interval",
+            timing::show(interval.clamp(least, timing::MAX_INTERVAL)).as_str(),
+        );
         context.note(
             mark,
             format!(

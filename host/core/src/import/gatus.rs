@@ -1,10 +1,13 @@
 //! `wellcheck import gatus`: endpoints become checks, their groups `[[group]]`s.
 
 mod alerts;
+mod client;
 mod conditions;
 mod endpoint;
-mod expression;
+pub(super) mod expression;
+mod external;
 mod text;
+mod windows;
 
 use std::collections::BTreeMap;
 
@@ -35,11 +38,9 @@ impl Import for Gatus {
 /// What is about Gatus itself rather than about what it looks at.
 const LEFT_OUT: &[(&str, &str)] = &[
     (
-        "external-endpoints",
-        "checks of the kind `push` take the same requests, and are written by hand: `ttl` for `heartbeat`, and the hash of the token",
+        "suites",
+        "write each as a check of the kind `steps`: `store` becomes `capture`, and `[CONTEXT].x` `{{x}}`",
     ),
-    ("suites", "no check hands what it read to another; a plugin can make all requests"),
-    ("maintenance", "there are no windows; `maintenance = true` holds until it is taken out"),
     ("metrics", "metrics need no key"),
     ("storage", "nothing has to be said about where checks keep what they keep (`[store]`)"),
     ("announcements", "there are no announcements"),
@@ -49,7 +50,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("skip-invalid-config-update", "a configuration with problems never replaces one that runs"),
     ("web", "where to listen is said by `[server] listen`"),
     ("ui", "there is nothing to set about pages"),
-    ("connectivity", "there is no check of the connection itself; `depends-on` comes near"),
     ("remote", "other instances are not asked"),
     ("tunneling", "there are no tunnels"),
 ];
@@ -76,10 +76,16 @@ fn whole(mut root: Fields<'_>, context: &mut Context<'_>) -> Vec<Block> {
     let alerting = root.take("alerting").is_some();
     let defaults = alerts::defaults(&mut root, context);
     let endpoints = root.list("endpoints", context);
-    if endpoints.is_none() {
+    let externals = root.list("external-endpoints", context);
+    let window = root.take("maintenance").map(|pair| &pair.node);
+    let mut names = Names::default();
+    let lists = [endpoints, externals].map(|list| list.map_or(&[][..], |(list, _)| list));
+    let mut groups = Groups::new(lists.into_iter().flatten(), &mut names);
+    let uplink = external::uplink(&mut root, &mut names, context);
+    if endpoints.is_none() && externals.is_none() {
         // Gatus reads whole folders, of which one file may hold everything but endpoints.
         let known = LEFT_OUT.iter().any(|(key, _)| root.take(key).is_some());
-        match known || alerting {
+        match known || alerting || window.is_some() || uplink.is_some() {
             true => context.note(Mark::default(), "there are no `endpoints` in this file"),
             false => context.error(
                 Mark::default(),
@@ -89,21 +95,31 @@ fn whole(mut root: Fields<'_>, context: &mut Context<'_>) -> Vec<Block> {
     }
     root.leave_out(LEFT_OUT, context);
     root.finish(context);
-    let endpoints = endpoints.map_or(&[][..], |(list, _)| list);
-    let mut names = Names::default();
-    let mut groups = Groups::new(endpoints, &mut names);
+    let [endpoints, externals] = lists;
+    let asked = endpoints.iter().enumerate().map(|(index, node)| (index, node, false));
+    let pushed = externals.iter().enumerate().map(|(index, node)| (index, node, true));
     let mut blocks = Vec::new();
-    for (index, node) in endpoints.iter().enumerate() {
-        let check = endpoint::read(node, index, &defaults, &mut names, context);
-        if let Some(check) = check {
-            // A check that is off does not exist for groups.
-            if check.enabled {
-                groups.add(node, &check.name, context);
-            }
-            blocks.push(check.block);
+    let mut windows = Vec::new();
+    for (index, node, external) in asked.chain(pushed) {
+        let check = match external {
+            true => external::read(node, index, &defaults, &mut names, context),
+            false => endpoint::read(node, index, &defaults, &mut names, context),
+        };
+        let Some(mut check) = check else { continue };
+        // A check that is off does not exist for groups.
+        if check.enabled {
+            groups.add(node, &check.name, context);
         }
+        if let Some((uplink, _)) = uplink.as_ref().filter(|_| !external) {
+            external::depend(&mut check.block, uplink);
+        }
+        blocks.push(check.block);
+        windows.append(&mut check.windows);
     }
+    blocks.extend(uplink.map(|(_, block)| block));
     blocks.extend(groups.blocks());
+    blocks.extend(window.and_then(|node| windows::read(node, "`maintenance`", None, context)));
+    blocks.append(&mut windows);
     blocks
 }
 
@@ -121,9 +137,9 @@ struct Group {
 
 impl Groups {
     /// Groups get their names before checks do, since there are fewer of them.
-    fn new(endpoints: &[Node], names: &mut Names) -> Self {
+    fn new<'a>(endpoints: impl Iterator<Item = &'a Node>, names: &mut Names) -> Self {
         let mut groups = Self { list: Vec::new(), by_title: BTreeMap::new() };
-        for title in endpoints.iter().filter_map(title) {
+        for title in endpoints.filter_map(title) {
             if !groups.by_title.contains_key(title) {
                 groups.by_title.insert(title.to_owned(), groups.list.len());
                 let (name, title) = (names.give(title), title.to_owned());

@@ -187,6 +187,64 @@ impl Request {
     }
 }
 
+/// How tokens of OAuth 2 are asked for, by client credentials.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OAuth2 {
+    pub(super) url: Text,
+    pub(super) id: Text,
+    pub(super) secret: Text,
+    pub(super) scopes: Vec<Text>,
+    pub(super) parameters: Vec<(String, Text)>,
+    /// Whether the credentials go into the body of the request rather than into a header.
+    pub(super) in_body: bool,
+}
+
+impl OAuth2 {
+    /// Puts it in the place of every other way to say who we are, of which a check has one.
+    pub(super) fn put(
+        self,
+        mark: Mark,
+        what: &str,
+        request: &mut Request,
+        context: &mut Context<'_>,
+    ) {
+        let headers = request.headers.len();
+        request.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+        let others = request.further.len();
+        request.further.retain(|(key, _)| !matches!(*key, "basic" | "bearer"));
+        if headers != request.headers.len() || others != request.further.len() {
+            let message = format!(
+                "{what} says who it is in two ways; the token of OAuth 2 alone is carried over"
+            );
+            context.note(mark, message);
+        }
+        if !self.secret.refers() {
+            let message = format!(
+                "the client's secret in {what} is carried over as it is (write `${{NAME}}` or \
+                 `${{file:PATH}}` in its place)"
+            );
+            context.note(mark, message);
+        }
+        let mut entries = vec![
+            ("token-url".to_owned(), Item::from(self.url)),
+            ("client-id".to_owned(), Item::from(self.id)),
+            ("client-secret".to_owned(), Item::from(self.secret)),
+        ];
+        if !self.scopes.is_empty() {
+            let scopes = self.scopes.into_iter().map(Item::from).collect();
+            entries.push(("scopes".to_owned(), Item::List(scopes)));
+        }
+        if !self.parameters.is_empty() {
+            let pairs = self.parameters.into_iter().map(|(name, text)| (name, Item::from(text)));
+            entries.push(("parameters".to_owned(), Item::Table(pairs.collect())));
+        }
+        if self.in_body {
+            entries.push(("credentials".to_owned(), Item::from("body")));
+        }
+        request.further.push(("oauth2", Item::Table(entries)));
+    }
+}
+
 /// Whether what goes by this name is likely to be secret.
 pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();

@@ -159,6 +159,12 @@ fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
+/// Reads JSON that stands in a text of the file; nothing where it is none.
+pub(super) fn parse_text(text: &str, file: &SourceFile) -> Option<Node> {
+    let inner = SourceFile { name: file.name.clone(), text: text.to_owned() };
+    parse(&inner, &mut Problems::default())
+}
+
 /// Reads a file. What it is not able to read is a problem with its place; with a syntax error there
 /// is no value.
 pub(super) fn parse(file: &SourceFile, problems: &mut Problems) -> Option<Node> {

@@ -6,7 +6,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `blackbox.rs`, `docker.rs`, `gatus.rs`, `kubernetes.rs`, `nosana.rs` | a format each |
+//! | `blackbox.rs`, `docker.rs`, `gatus.rs`, `kubernetes.rs`, `kuma.rs`, `nosana.rs` | a format each |
 //! | `json.rs`, `yaml.rs` | JSON and YAML as trees in which every value knows its place; all their bounds |
 //! | `context.rs` | notes and problems; maps that know which of their keys nobody asked for |
 //! | `command.rs`, `shell.rs` | `curl` and `wget` as checks |
@@ -21,6 +21,7 @@ mod gatus;
 mod http;
 mod json;
 mod kubernetes;
+mod kuma;
 mod names;
 #[cfg(test)]
 mod props;
@@ -48,6 +49,7 @@ pub const IMPORTS: &[&dyn Import] = &[
     &docker::Docker,
     &gatus::Gatus,
     &kubernetes::Kubernetes,
+    &kuma::Kuma,
     &nosana::Nosana,
 ];
 

@@ -10,6 +10,7 @@ const FILES: &[(&str, &str, &str)] = &[
     ("blackbox", "blackbox.yml", include_str!("blackbox/documented.yml")),
     ("gatus", "config.yaml", include_str!("gatus/documented.yml")),
     ("kubernetes", "pod.yaml", include_str!("kubernetes/documented.yaml")),
+    ("kuma", "kuma.json", include_str!("kuma/documented.json")),
     ("docker", "compose.yaml", include_str!("docker/compose.yaml")),
     ("docker", "Dockerfile", include_str!("docker/documented.Dockerfile")),
 ];

@@ -75,9 +75,21 @@ impl Kinds for AnyKind {
             fact("header.*", Shape::Text, ""),
         ];
         const DNS: &[FactKey] = &[fact("code", Shape::Text, ""), fact("answers", Shape::Texts, "")];
+        const TALK: &[FactKey] = &[
+            fact("certificate.days-left", Shape::Number, ""),
+            fact("serving", Shape::Text, ""),
+            fact("body", Shape::Text, ""),
+            fact("answer", Shape::Text, ""),
+        ];
+        const NTP: &[FactKey] =
+            &[fact("stratum", Shape::Integer, ""), fact("root-dispersion", Shape::Duration, "")];
+        const SQL: &[FactKey] = &[fact("value", Shape::Json, "")];
         match kind {
             "http" => &[HTTP],
             "dns" => &[DNS],
+            "tcp" | "websocket" | "grpc" | "udp" => &[TALK],
+            "ntp" => &[NTP],
+            "mysql" | "postgres" => &[SQL],
             _ => &[],
         }
     }

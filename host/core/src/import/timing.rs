@@ -7,7 +7,7 @@ use super::write::Block;
 use super::yaml::Mark;
 
 const MIN_INTERVAL: Duration = Duration::from_millis(50);
-const MAX_INTERVAL: Duration = Duration::from_hours(7 * 24);
+pub(super) const MAX_INTERVAL: Duration = Duration::from_hours(7 * 24);
 const MIN_TIMEOUT: Duration = Duration::from_millis(1);
 const MAX_THRESHOLD: i64 = 100;
 
@@ -119,6 +119,11 @@ impl Timing {
             );
         }
         block.put("timeout", show(timeout).as_str());
+        self.put_thresholds(block, what, context);
+    }
+
+    /// Puts the thresholds alone.
+    pub(super) fn put_thresholds(&self, block: &mut Block, what: &str, context: &mut Context<'_>) {
         for (key, number, mark) in [
             ("failure-threshold", self.failures, self.failures_mark),
             ("success-threshold", self.successes, self.successes_mark),

@@ -5,7 +5,7 @@ use crate::condition::{Conditions, MAX_CONDITIONS, Severity};
 use crate::fact::{FactKey, Shape, fact};
 use crate::import::context::{Context, Fields, shown};
 use crate::import::http::Request;
-use crate::import::write::Text;
+use crate::import::write::{Item, Text};
 use crate::import::yaml::{Mark, Node};
 
 /// What these conditions are over.
@@ -30,11 +30,17 @@ pub(super) fn read(fields: &mut Fields<'_>, request: &mut Request, context: &mut
         };
         context.note(mark, format!("`{key}` of {what} is left out: {why}"));
     };
-    for (key, holds) in [("fail_if_ssl", true), ("fail_if_not_ssl", false)] {
-        if let Some((true, mark)) = fields.boolean(key, context) {
-            let not = if holds { "" } else { "!" };
-            add(format!("{not}has(detail.tls-version)"), mark, key, context);
+    let tls = fields.boolean("fail_if_not_ssl", context).filter(|(fails, _)| *fails);
+    let plain = fields.boolean("fail_if_ssl", context).filter(|(fails, _)| *fails);
+    match (tls, plain) {
+        (Some(_), None) => request.further.push(("expect-tls", Item::from(true))),
+        (None, Some(_)) => request.further.push(("expect-tls", Item::from(false))),
+        (Some((_, mark)), Some((_, other))) => {
+            let why = "a probe that fails with TLS and without it never passes";
+            context.note(mark, format!("`fail_if_not_ssl` of {what} is left out: {why}"));
+            context.note(other, format!("`fail_if_ssl` of {what} is left out: {why}"));
         }
+        (None, None) => {}
     }
     let of_json =
         [("fail_if_body_json_matches_cel", true), ("fail_if_body_json_not_matches_cel", false)];

@@ -2,7 +2,7 @@
 
 use super::fails;
 use crate::import::context::{Context, Fields, shown};
-use crate::import::http::{BODY_NOTE, Request, is_secret};
+use crate::import::http::{BODY_NOTE, OAuth2, Request, is_secret};
 use crate::import::write::{Item, Text};
 use crate::import::yaml::Mark;
 
@@ -30,6 +30,7 @@ pub(super) fn request(mut fields: Fields<'_>, context: &mut Context<'_>) -> Requ
     fails::read(&mut fields, &mut request, context);
     follow(&mut fields, &mut request, context);
     client(&mut fields, &mut request, context);
+    oauth2(&mut fields, &mut request, context);
     family(&mut fields, &mut request, context);
     compression(&mut fields, &mut request, context);
     for (key, why) in SWITCHES {
@@ -49,7 +50,18 @@ fn body(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_
         request.body = Some(Text::literal(body));
     }
     if let Some((path, mark)) = fields.text("body_file", context) {
-        request.body = file(path, mark, "body_file", fields.what(), context);
+        let what = fields.what();
+        context.note(
+            mark,
+            format!(
+                "`body_file` of {what} is read together with the configuration, relative to the \
+                 configuration file"
+            ),
+        );
+        // There is one body, and this is the one that is sent there.
+        request.body = None;
+        request.further.push(("body-file", Item::from(path)));
+        return true;
     }
     request.body.is_some()
 }
@@ -94,20 +106,27 @@ fn versions(fields: &mut Fields<'_>, request: &mut Request, context: &mut Contex
     }
     let Some((versions, mark)) = fields.texts("valid_http_versions", context) else { return };
     let what = fields.what();
-    let is_1 = |version: &str| version.starts_with("HTTP/1");
-    let is_2 = |version: &str| version.starts_with("HTTP/2");
-    if !versions.is_empty() && versions.iter().all(|(version, _)| is_1(version)) {
-        request.http_version = Some("1.1");
-    } else if !versions.is_empty() && versions.iter().all(|(version, _)| is_2(version)) {
-        request.http_version = Some("2");
+    let mut words: Vec<Item> = Vec::new();
+    for (version, mark) in versions {
+        match version {
+            "HTTP/1.0" => words.push("1.0".into()),
+            "HTTP/1.1" => words.push("1.1".into()),
+            "HTTP/2" | "HTTP/2.0" => words.push("2".into()),
+            other => {
+                let message = format!(
+                    "`{}` in `valid_http_versions` of {what} is left out: HTTP/1.0, HTTP/1.1 and \
+                     HTTP/2 are known",
+                    shown(other)
+                );
+                context.note(mark, message);
+            }
+        }
+    }
+    if words.is_empty() {
+        let message = format!("`valid_http_versions` of {what} is left out: any version passes");
+        context.note(mark, message);
     } else {
-        context.note(
-            mark,
-            format!(
-                "`valid_http_versions` of {what} is left out: any version passes that the \
-                 connection comes to (`http-version` allows one alone)"
-            ),
-        );
+        request.further.push(("expect-http-version", Item::one_or_many(words)));
     }
 }
 
@@ -298,6 +317,10 @@ pub(super) fn client(fields: &mut Fields<'_>, request: &mut Request, context: &m
     {
         request.header("Authorization", bearer.with(&text), mark, &what, context);
     }
+    let known = request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    if known {
+        drop_basic(request, &what, context);
+    }
     if let Some((url, mark)) = fields.text("proxy_url", context) {
         request.proxy = Some(Text::literal(url));
         crate::import::http::note_credentials(&Text::literal(url), mark, &what, context);
@@ -305,10 +328,6 @@ pub(super) fn client(fields: &mut Fields<'_>, request: &mut Request, context: &m
     tls(fields, request, context);
     fields.leave_out(
         &[
-            (
-                "oauth2",
-                "write `oauth2` with `token-url`, `client-id`, `client-secret` and `scopes`",
-            ),
             ("no_proxy", "a proxy is for every target of the module"),
             ("proxy_from_environment", "the environment's proxies are not used; write `proxy`"),
             ("proxy_connect_header", "nothing can be told to a proxy but its address"),
@@ -318,6 +337,19 @@ pub(super) fn client(fields: &mut Fields<'_>, request: &mut Request, context: &m
     );
 }
 
+/// Leaves out a user and password out of files, which are a key of their own.
+pub(super) fn drop_basic(request: &mut Request, what: &str, context: &mut Context<'_>) {
+    let before = request.further.len();
+    request.further.retain(|(key, _)| *key != "basic");
+    if before != request.further.len() {
+        let message = format!(
+            "`basic_auth` of {what} is left out: the header `Authorization` says who it is, and \
+             none can be made of files"
+        );
+        context.note(Mark::default(), message);
+    }
+}
+
 fn basic_auth(
     mut auth: Fields<'_>,
     mark: Mark,
@@ -325,27 +357,84 @@ fn basic_auth(
     request: &mut Request,
     context: &mut Context<'_>,
 ) {
-    let user = auth.text("username", context).map_or("", |(user, _)| user);
-    let password = auth.text("password", context).map_or("", |(password, _)| password);
-    let from_files = ["username_file", "password_file", "username_ref", "password_ref"];
-    let mut in_files = false;
-    for key in from_files {
-        if let Some(pair) = auth.take(key) {
-            in_files = true;
-            context.note(
-                pair.mark,
-                format!(
-                    "`{key}` of {} is left out: write the header `Authorization = \"Basic ...\"` \
-                     with `${{file:PATH}}` for a file that holds user and password in base64",
-                    auth.what()
-                ),
-            );
+    let mut part = |plain: &str, in_file: &str, context: &mut Context<'_>| {
+        let text = auth.text(plain, context).map(|(text, _)| Text::literal(text));
+        let path = auth.text(in_file, context);
+        let read = path.and_then(|(path, mark)| file(path, mark, in_file, what, context));
+        read.or(text).unwrap_or_default()
+    };
+    let user = part("username", "username_file", context);
+    let password = part("password", "password_file", context);
+    let managers = "no manager of secrets is asked (write `${NAME}` or `${file:PATH}`)";
+    auth.leave_out(&[("username_ref", managers), ("password_ref", managers)], context);
+    auth.finish(context);
+    if user.refers() || password.refers() {
+        let entries = vec![
+            ("username".to_owned(), Item::from(user)),
+            ("password".to_owned(), Item::from(password)),
+        ];
+        request.further.push(("basic", Item::Table(entries)));
+    } else {
+        let plain = |text: &Text| text.as_str().replace("$${", "${");
+        request.basic_auth(&plain(&user), &plain(&password), mark, what, context);
+    }
+}
+
+/// `oauth2`, of which the last way to say who we are is used.
+fn oauth2(fields: &mut Fields<'_>, request: &mut Request, context: &mut Context<'_>) {
+    let Some((mut fields, mark)) = fields.fields("oauth2", context) else { return };
+    let what = fields.what().to_owned();
+    let mut text = |key, context: &mut Context<'_>| {
+        fields.text(key, context).map(|(text, _)| Text::literal(text))
+    };
+    let mut oauth2 = OAuth2 {
+        url: text("token_url", context).unwrap_or_default(),
+        id: text("client_id", context).unwrap_or_default(),
+        secret: text("client_secret", context).unwrap_or_default(),
+        ..OAuth2::default()
+    };
+    if let Some((path, mark)) = fields.text("client_secret_file", context)
+        && let Some(secret) = file(path, mark, "client_secret_file", &what, context)
+    {
+        oauth2.secret = secret;
+    }
+    if let Some((scopes, _)) = fields.texts("scopes", context) {
+        oauth2.scopes = scopes.into_iter().map(|(scope, _)| Text::literal(scope)).collect();
+    }
+    if let Some((parameters, _)) = fields.fields("endpoint_params", context) {
+        for pair in parameters.all() {
+            match pair.node.text() {
+                // It is the only grant that there is.
+                Some("client_credentials") if pair.key == "grant_type" => {
+                    let message = format!(
+                        "`grant_type` of {what} is left out: tokens are asked for by client \
+                         credentials anyway"
+                    );
+                    context.note(pair.mark, message);
+                }
+                Some(text) => oauth2.parameters.push((pair.key.clone(), Text::literal(text))),
+                None => {
+                    let name = shown(&pair.key);
+                    let message = format!("`{name}` of {what} is left out: it is no text");
+                    context.note(pair.mark, message);
+                }
+            }
         }
     }
-    if !in_files {
-        request.basic_auth(user, password, mark, what, context);
-    }
-    auth.finish(context);
+    let same = "the token server is asked with the TLS keys and the proxy of the check itself";
+    fields.leave_out(
+        &[
+            ("client_secret_ref", "write `${NAME}` or `${file:PATH}` as `client-secret`"),
+            ("tls_config", same),
+            ("proxy_url", same),
+            ("no_proxy", same),
+            ("proxy_from_environment", same),
+            ("proxy_connect_header", same),
+        ],
+        context,
+    );
+    fields.finish(context);
+    oauth2.put(mark, &what, request, context);
 }
 
 /// `tls_config`.

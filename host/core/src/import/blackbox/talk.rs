@@ -34,8 +34,16 @@ pub(super) fn websocket(mut fields: Fields<'_>, context: &mut Context<'_>) -> Re
     }
     if let Some((mut client, mark)) = fields.fields("http_config", context) {
         http::client(&mut client, &mut request, context);
+        http::drop_basic(&mut request, client.what(), context);
         let upgrade = "a WebSocket is asked for with HTTP/1.1, once";
-        client.leave_out(&[("enable_http2", upgrade), ("follow_redirects", upgrade)], context);
+        client.leave_out(
+            &[
+                ("enable_http2", upgrade),
+                ("follow_redirects", upgrade),
+                ("oauth2", "no token is fetched; write the header `Authorization` with `${NAME}`"),
+            ],
+            context,
+        );
         let what = client.what().to_owned();
         client.finish(context);
         if request.proxy.take().is_some() {

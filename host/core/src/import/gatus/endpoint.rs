@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::alerts::{self, Defaults};
 use super::conditions::Conditions;
-use super::{expression, text, what};
+use super::{client, expression, text, what, windows};
 use crate::condition::MAX_CONDITIONS;
 use crate::import::context::{Context, Fields, shown};
 use crate::import::http::{Request, note_credentials, shown_url};
@@ -18,21 +18,19 @@ const MAX_LABELS: usize = 16;
 const MAX_LABEL: usize = 200;
 
 /// Schemes without a kind.
-const OTHER_SCHEMES: &[(&str, &str)] = &[
-    ("sctp://", "there is no kind for SCTP"),
-    ("starttls://", "no connection changes to TLS halfway; a plugin can do it"),
-    ("grpc://", "there is no kind for gRPC; a plugin can ask, or the kind `tcp` looks at the port"),
-    (
-        "grpcs://",
-        "there is no kind for gRPC; a plugin can ask, or the kind `tcp` looks at the port",
-    ),
-];
+const OTHER_SCHEMES: &[(&str, &str)] = &[(
+    "sctp://",
+    "there is no kind for SCTP (a program that speaks it can be run by the kind `exec`)",
+)];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     Http,
     Tcp,
     Tls,
+    Starttls,
+    Grpc,
+    Grpcs,
     Websocket,
     Icmp,
     Ssh,
@@ -44,13 +42,19 @@ impl Kind {
     fn word(self) -> &'static str {
         match self {
             Self::Http => "http",
-            Self::Tcp | Self::Tls => "tcp",
+            Self::Tcp | Self::Tls | Self::Starttls => "tcp",
+            Self::Grpc | Self::Grpcs => "grpc",
             Self::Websocket => "websocket",
             Self::Icmp => "icmp",
             Self::Ssh => "ssh",
             Self::Udp => "udp",
             Self::Dns => "dns",
         }
+    }
+
+    /// Whether it has keys about TLS that mean something.
+    pub(super) fn may_speak_tls(self) -> bool {
+        matches!(self, Self::Http | Self::Websocket | Self::Tls | Self::Starttls | Self::Grpcs)
     }
 }
 
@@ -59,6 +63,8 @@ pub(super) struct Check {
     pub(super) name: String,
     pub(super) enabled: bool,
     pub(super) block: Block,
+    /// When it does not count.
+    pub(super) windows: Vec<Block>,
 }
 
 /// The check, unless the endpoint is left out.
@@ -92,9 +98,12 @@ pub(super) fn read(
             note_credentials(&url, url_mark, &what, context);
             request.url = Some(url);
         }
-        Kind::Tcp | Kind::Tls => {
+        Kind::Tcp | Kind::Tls | Kind::Starttls | Kind::Grpc | Kind::Grpcs => {
+            let address = address.trim_end_matches('/');
             request.target = Some(text::text(address, url_mark, &what, context));
-            request.tls = kind == Kind::Tls;
+            request.tls = matches!(kind, Kind::Tls | Kind::Grpcs);
+            // It speaks to mail servers alone there.
+            request.starttls = (kind == Kind::Starttls).then_some("smtp");
         }
         Kind::Icmp | Kind::Ssh | Kind::Udp => {
             let address = match kind {
@@ -113,7 +122,7 @@ pub(super) fn read(
         (timing.interval, timing.interval_mark) = (interval, mark);
     }
     timing.timeout = Duration::from_secs(10).min(timing.interval);
-    client(&mut fields, kind, &mut request, &mut timing, context);
+    client::read(&mut fields, kind, &mut request, &mut timing, context);
     let judgement = conditions(&mut fields, kind, &mut request, &timing, context);
     alerts::read(&mut fields, defaults, &mut timing, context);
     let enabled = fields.boolean("enabled", context);
@@ -125,12 +134,9 @@ pub(super) fn read(
     }
     let enabled = enabled.is_none_or(|(enabled, _)| enabled);
     let labels = labels(&mut fields, context);
+    let windows = fields.list("maintenance-windows", context);
     fields.leave_out(
         &[
-            (
-                "maintenance-windows",
-                "there are no windows; `maintenance = true` holds until it is taken out",
-            ),
             ("ui", "there is nothing to set about pages (`detail` of an `[[endpoint]]` hides)"),
             ("store", "no check hands what it read to another"),
             ("always-run", "no check is a step of others"),
@@ -161,7 +167,21 @@ pub(super) fn read(
     if !labels.is_empty() {
         block.put("labels", Item::Table(labels));
     }
-    Some(Check { name, enabled, block })
+    let windows = match windows {
+        Some((_, mark)) if !enabled => {
+            let message = format!("`maintenance-windows` of {what} are left out: it is off");
+            context.note(mark, message);
+            Vec::new()
+        }
+        Some((list, _)) => list
+            .iter()
+            .filter_map(|node| {
+                windows::read(node, &format!("a window of {what}"), Some(&name), context)
+            })
+            .collect(),
+        None => Vec::new(),
+    };
+    Some(Check { name, enabled, block, windows })
 }
 
 /// What a name server is asked.
@@ -199,6 +219,9 @@ fn kind<'a>(
         ("https://", Kind::Http),
         ("tcp://", Kind::Tcp),
         ("tls://", Kind::Tls),
+        ("starttls://", Kind::Starttls),
+        ("grpc://", Kind::Grpc),
+        ("grpcs://", Kind::Grpcs),
         ("ws://", Kind::Websocket),
         ("wss://", Kind::Websocket),
         ("icmp://", Kind::Icmp),
@@ -225,7 +248,7 @@ fn kind<'a>(
 }
 
 /// A duration that may be a variable, which a duration of ours may be too, but not its sums.
-fn duration(
+pub(super) fn duration(
     fields: &mut Fields<'_>,
     key: &str,
     context: &mut Context<'_>,
@@ -314,63 +337,12 @@ fn talk(
             request.body = Some(body);
         }
         Kind::Tcp | Kind::Tls | Kind::Websocket | Kind::Udp => request.send = Some(body),
-        Kind::Icmp | Kind::Ssh | Kind::Dns => {
+        Kind::Icmp | Kind::Ssh | Kind::Dns | Kind::Starttls | Kind::Grpc | Kind::Grpcs => {
             let kind = kind.word();
             context
                 .note(mark, format!("`body` of {what} is left out: the kind `{kind}` sends none"));
         }
     }
-}
-
-/// `client`.
-fn client(
-    fields: &mut Fields<'_>,
-    kind: Kind,
-    request: &mut Request,
-    timing: &mut Timing,
-    context: &mut Context<'_>,
-) {
-    let Some((mut client, _)) = fields.fields("client", context) else { return };
-    let what = client.what().to_owned();
-    request.tls_insecure =
-        client.boolean("insecure", context).is_some_and(|(insecure, _)| insecure);
-    if let Some((true, mark)) = client.boolean("ignore-redirect", context) {
-        match kind {
-            Kind::Http => request.redirects = Some(0),
-            _ => context.note(mark, format!("`ignore-redirect` of {what} is left out: no HTTP")),
-        }
-    }
-    if let Some((timeout, mark)) = duration(&mut client, "timeout", context)
-        && timeout > Duration::ZERO
-    {
-        (timing.timeout, timing.timeout_mark) = (timeout, mark);
-    }
-    if let Some((url, mark)) = client.text("proxy-url", context) {
-        let proxy = text::text(url, mark, &what, context);
-        match kind {
-            Kind::Http => {
-                note_credentials(&proxy, mark, &what, context);
-                request.proxy = Some(proxy);
-            }
-            _ => context.note(mark, format!("`proxy-url` of {what} is left out: only HTTP has it")),
-        }
-    }
-    if let Some((true, mark)) = client.boolean("store-cookies", context) {
-        let why = "nothing is kept from run to run";
-        context.note(mark, format!("`store-cookies` of {what} is left out: {why}"));
-    }
-    client.leave_out(
-        &[
-            ("dns-resolver", "names are looked up as the system does"),
-            ("oauth2", "no token is fetched; write the header `Authorization` with `${NAME}`"),
-            ("identity-aware-proxy", "no token is fetched; write the header `Authorization`"),
-            ("tls", "no check shows a certificate of its own; a plugin's grant can attach one"),
-            ("network", "it is of pings"),
-            ("tunnel", "there are no tunnels"),
-        ],
-        context,
-    );
-    client.finish(context);
 }
 
 /// What judges the runs of a check.
@@ -458,32 +430,60 @@ fn conditions(
     if let Some(mark) = conditions.status_mark {
         context.note(mark, format!("the condition on the status of {what} is left out: no HTTP"));
     }
-    if kind == Kind::Dns {
+    // The texts that a condition can look at.
+    let over = match kind {
+        Kind::Dns => Some(("answers.exists(a, a", ")")),
+        Kind::Udp => Some(("body", "")),
+        _ => None,
+    };
+    if let Some((begin, end)) = over {
+        // What is waited for is waited for by a key of its own.
+        let rest = if kind == Kind::Udp { conditions.contains.len().min(1) } else { 0 };
+        for word in conditions.contains.drain(rest..) {
+            let word = expression::quoted(word.as_str());
+            judgement.fail.push(Text::literal(format!("!{begin}.contains({word}){end}")));
+        }
         for pattern in conditions.matches.drain(..) {
             let pattern = expression::quoted(pattern.as_str());
-            let condition = format!("!answers.exists(a, a.matches({pattern}))");
-            judgement.fail.push(Text::literal(condition));
-        }
-        for word in conditions.contains.drain(..) {
-            let word = expression::quoted(word.as_str());
-            judgement.fail.push(Text::literal(format!("!answers.exists(a, a.contains({word}))")));
+            judgement.fail.push(Text::literal(format!("!{begin}.matches({pattern}){end}")));
         }
     }
-    let more = conditions.contains.len() > 1 || !conditions.matches.is_empty();
-    request.expect = conditions.contains.into_iter().next();
-    if more {
+    let talks = matches!(kind, Kind::Tcp | Kind::Tls | Kind::Websocket);
+    // The script of `tcp` is over whole lines, of which a target need not say one.
+    let lone = conditions.contains.is_empty() && conditions.matches.len() == 1;
+    if kind == Kind::Websocket && lone {
+        let pair = |key: &str, text| Item::Table(vec![(key.to_owned(), Item::from(text))]);
+        request.script.extend(request.send.take().map(|text| pair("send", text)));
+        request.script.extend(conditions.matches.pop().map(|text| pair("expect", text)));
+    }
+    let expects = talks || kind == Kind::Udp;
+    let kept = if expects { conditions.contains.len().min(1) } else { 0 };
+    let lost = conditions.contains.len() - kept + conditions.matches.len();
+    request.expect = conditions.contains.into_iter().next().filter(|_| expects);
+    if lost > 0 {
         let message = format!(
-            "conditions on the body of {what} are left out but for one: the kind `{}` waits for \
-             one text",
-            kind.word()
+            "conditions on the body of {what} are left out but for {}: the kind `{}` waits for {}",
+            if kept == 1 { "one" } else { "none" },
+            kind.word(),
+            if expects { "one text" } else { "no text" },
         );
         context.note(mark, message);
+    }
+    if kind.word() == "grpc" {
+        // The answer there is JSON with the one key `status`; that it serves is expected anyway.
+        conditions.fail.retain(|condition| condition.as_str() != "json.status != 'SERVING'");
+        for condition in &mut conditions.fail {
+            *condition = Text::literal(condition.as_str().replace("json.status", "serving"));
+        }
     }
     let of_all = |condition: &Text| {
         let condition = condition.as_str();
         condition.starts_with("latency ")
-            || (condition.contains("detail.peer") && !matches!(kind, Kind::Icmp | Kind::Dns))
+            || (condition.contains("detail.peer")
+                && !matches!(kind, Kind::Icmp | Kind::Dns | Kind::Udp))
             || (condition.starts_with("code ") && kind == Kind::Dns)
+            || (condition.starts_with("certificate.") && kind.may_speak_tls())
+            || (condition.contains("serving") && kind.word() == "grpc")
     };
     let (kept, lost): (Vec<Text>, Vec<Text>) = conditions.fail.into_iter().partition(of_all);
     judgement.fail.extend(kept);

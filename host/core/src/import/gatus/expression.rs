@@ -13,7 +13,7 @@ use crate::import::http::escaped;
 pub(super) const JSON_NOTE: &str = "conditions on JSON compare what it holds: a number in quotes is a text, and no number (Gatus compares both as text)";
 
 /// The condition that is met when a condition on the body does not hold.
-pub(super) fn fails(left: &str, comparator: &str, right: &str) -> Option<String> {
+pub(in crate::import) fn fails(left: &str, comparator: &str, right: &str) -> Option<String> {
     if text::varies(right) {
         return None;
     }
@@ -83,7 +83,7 @@ fn opposite(comparator: &str) -> &'static str {
 }
 
 /// `[BODY].items[0].id` as `json.items[0].id`.
-fn path(left: &str) -> Option<String> {
+pub(in crate::import) fn path(left: &str) -> Option<String> {
     let begins = left.get(..6).is_some_and(|begin| begin.eq_ignore_ascii_case("[BODY]"));
     let mut rest = if begins { &left[6..] } else { return None };
     if rest.is_empty() {
@@ -127,7 +127,7 @@ fn literal(value: &str) -> String {
 }
 
 /// A text in quotes.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::import) fn quoted(text: &str) -> String {
     let mut quoted = String::from("'");
     for c in text.chars() {
         match c {

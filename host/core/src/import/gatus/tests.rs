@@ -13,10 +13,12 @@ fn every_documented_key_is_carried_over_or_noted() {
 #[test]
 fn no_key_is_lost_in_silence() {
     let file = file("config.yaml", DOCUMENTED);
-    // The alert is off, so that what it waits for does not count.
+    // The alert is off, so that what it waits for does not count; what is on is so without being told.
     let matters = |keys: &[String]| {
         let name = keys.join(".");
-        !name.starts_with("endpoints.0.alerts.1.") || name.ends_with("enabled")
+        let on = ["maintenance.enabled", "external-endpoints.2.enabled"];
+        (!name.starts_with("endpoints.0.alerts.1.") || name.ends_with("enabled"))
+            && !on.contains(&&*name)
     };
     check_no_key_is_lost(&file, matters, |documents| import(documents, &file));
 }
@@ -126,6 +128,29 @@ fn what_is_no_configuration_of_gatus_is_refused() {
     for (text, says) in cases {
         let problems = refused(&Gatus, "c.yaml", text);
         assert!(problems.contains(says), "{text}: `{says}` is not in:\n{problems}");
+    }
+}
+
+#[test]
+fn windows_are_what_they_must_be() {
+    let text =
+        "maintenance: {start: '07:05', duration: 90m, every: [Sunday, Monday]}\nendpoints: []";
+    let toml = made(&Gatus, "c.yaml", text).toml;
+    assert!(toml.contains("cron = \"5 7 * * SUN,MON\"\nduration = \"90m\"\n"), "{toml}");
+    let off = "maintenance: {enabled: false}\nendpoints: []";
+    assert!(!made(&Gatus, "c.yaml", off).toml.contains("[[maintenance]]"));
+    let cases = [
+        ("start: 24:00, duration: 1h", "`start` of `maintenance` is 24:00"),
+        ("start: 7, duration: 1h", "`start` of `maintenance` is 7"),
+        ("start: '07:00'", "`maintenance` has no `duration`"),
+        ("start: '07:00', duration: 25h", "`duration` of `maintenance` is not from 1s to 24h"),
+        ("start: '07:00', duration: 1h, timezone: Mars/A", "`timezone` of `maintenance`: "),
+        ("start: '07:00', duration: 1h, every: [Mon]", "`every` of `maintenance` holds `Mon`"),
+    ];
+    for (window, says) in cases {
+        let text = format!("maintenance: {{{window}}}\nendpoints: []");
+        let problems = refused(&Gatus, "c.yaml", &text);
+        assert!(problems.contains(says), "{window}: `{says}` is not in:\n{problems}");
     }
 }
 
