@@ -430,12 +430,15 @@ impl Scheduler {
         self.slots.binary_search_by(|slot| slot.spec.name.as_str().cmp(name)).ok()
     }
 
-    /// What is seen of a check may have changed: what follows from that.
-    fn changed(&mut self, index: usize, now: Now) {
+    /// What is seen of a check may have changed: what follows from that. Returns whether it changed
+    /// what is seen of a group.
+    fn changed(&mut self, index: usize, now: Now) -> bool {
         let mut open = vec![index];
+        let mut groups = false;
         // Nothing depends on itself, so that this comes to an end.
         while let Some(index) = open.pop() {
             for name in self.spread(index, now) {
+                groups |= self.groups.get(name.as_str()).is_some();
                 let Some(dependents) = self.dependents.get(&name) else { continue };
                 // What many depend on is asked once for all of them: it may be a large group.
                 let mut ill = HashMap::new();
@@ -446,6 +449,7 @@ impl Scheduler {
                 }
             }
         }
+        groups
     }
 
     /// Tells the groups around a check, and those who wait for it, what is seen of it. Returns the
@@ -583,9 +587,9 @@ impl Scheduler {
             let depends = !self.slots[index].spec.depends_on.is_empty();
             if (depends || !self.slots[index].blocked.by.is_empty())
                 && self.reblock(index, &mut ill, now)
+                && self.changed(index, now)
             {
                 ill.clear();
-                self.changed(index, now);
             }
         }
         self.look_at_windows();

@@ -17,7 +17,7 @@ use super::{Scheduler, Urgency};
 /// A parent is asked again at most this often when a check fails.
 const ASKED_AGAIN: Duration = Duration::from_secs(1);
 
-/// Of checks and groups that are not as they should be, when they were for the last time.
+/// Of groups, when they were healthy for the last time; nothing for those that are.
 pub(super) type Ill = HashMap<CheckName, Option<Monotonic>>;
 
 impl Scheduler {
@@ -32,7 +32,9 @@ impl Scheduler {
                 Some(since) => *since,
                 None => {
                     let since = self.ill_since(parent.as_str(), now);
-                    ill.insert(parent.clone(), since);
+                    if self.groups.get(parent.as_str()).is_some() {
+                        ill.insert(parent.clone(), since);
+                    }
                     since
                 }
             };

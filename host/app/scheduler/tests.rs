@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::BoxFuture;
 use wellcheck_core::check::{CheckSpec, Start, Thresholds, Timing};
 use wellcheck_core::config::tree::Place;
+use wellcheck_core::group::{Member, Needs, UnknownMember};
 use wellcheck_core::id::PluginName;
 use wellcheck_core::outcome::{Answer, Report};
 use wellcheck_core::redact::Redactor;
-use wellcheck_core::snapshot::{Facts, Held};
+use wellcheck_core::snapshot::{Facts, Held, Last};
 use wellcheck_core::status::Status;
 
 use super::*;
@@ -120,10 +121,13 @@ fn runs_now(scheduler: &Scheduler) -> Vec<&str> {
     running.map(|slot| slot.spec.name.as_str()).collect()
 }
 
+fn answered(answer: Answer) -> Run {
+    Run::new(Outcome::Answered(Report::new(answer, "pushed")), Duration::ZERO)
+}
+
 /// What pushes bring.
 fn pushed(answer: Answer) -> Order {
-    let outcome = Outcome::Answered(Report::new(answer, "pushed"));
-    Order::Take(Box::new(Run::new(outcome, Duration::ZERO)))
+    Order::Take(Box::new(answered(answer)))
 }
 
 #[tokio::test]
@@ -362,4 +366,39 @@ async fn a_check_that_panics_is_a_fault_and_the_others_go_on() {
     outcome(&shared, "panics", answered).await;
     let state = shared.load().snapshot.check("panics").map(|check| check.state);
     assert_eq!(state, Some(Status::Pass));
+}
+
+#[tokio::test]
+async fn what_many_depend_on_is_asked_once_for_all_of_them() {
+    const MANY: usize = 4000;
+    let name = |text: String| CheckName::new(&text).expect("a name");
+    let members: Vec<Entry> =
+        (0..MANY).map(|n| with(spec(&format!("m-{n:04}")), fails())).collect();
+    let children = (0..MANY).map(|n| with(child(&format!("n-{n:04}"), "all"), fails()));
+    let of = |entry: &Entry| Member { name: entry.spec.name.clone(), weight: 1 };
+    let group = GroupSpec {
+        name: name("all".to_owned()),
+        title: None,
+        tags: Vec::new(),
+        labels: std::collections::BTreeMap::new(),
+        members: members.iter().map(of).collect(),
+        needs: Needs::All,
+        unknown: UnknownMember::default(),
+        thresholds: Thresholds { failure: 1, within: None, success: 1 },
+        place: Place::file(""),
+    };
+    let mut scheduler = Scheduler::new(Clock::start(), Shared::new(), 10);
+    let entries = members.into_iter().chain(children).collect();
+    scheduler.apply(entries, vec![Arc::new(group)], Setup::default());
+    for slot in &mut scheduler.slots[..MANY] {
+        // As if each had failed, so that all of them are to be looked at.
+        (slot.due, slot.last) =
+            (None, Some(Arc::new(Last { run: answered(Answer::Fail), at: WallTime(0) })));
+    }
+    order(&mut scheduler, "m-0000", Order::Run);
+    let begun = Instant::now();
+    one_ends(&mut scheduler).await;
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    let blocked = scheduler.slots.iter().filter(|slot| !slot.state.blocked_by.is_empty());
+    assert_eq!(blocked.count(), MANY);
 }
