@@ -1,4 +1,4 @@
-//! What somebody writes on the first day, by the documentation alone: fourteen kinds against real
+//! What somebody writes on the first day, by the documentation alone: a dozen kinds against real
 //! servers in one configuration, with conditions, a dependency, a maintenance window and a push.
 
 use crate::configuration::tokens;

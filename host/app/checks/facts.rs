@@ -144,7 +144,8 @@ async fn a_script_finds_out_what_it_captures() {
     // Groups by number are those of the last pattern that has them.
     assert_eq!(facts.get("capture.2").cloned(), text("ESMTP"));
     assert_eq!(facts.get("peer").cloned(), text(&target));
-    assert_eq!(facts.len(), 4, "{facts:?}");
+    let captures = facts.keys().filter(|name| name.starts_with("capture.")).count();
+    assert_eq!(captures, 2, "{facts:?}");
     let settings = json!({ "target": target, "expect": "mail.test" });
     let (_, facts) = found("tcp", settings, &["answer"]).await;
     assert_eq!(facts.get("answer").cloned(), text("220 mail.test ESMTP\r\n"));

@@ -39,7 +39,11 @@ const KEYS: &[Key] = &[
 
 const FACTS: &[FactKey] = &[
     fact("message", Shape::Text, "What was pushed as the message; not there when nothing came."),
-    fact("duration", Shape::Duration, "How long what was pushed took, where that was told."),
+    fact(
+        "duration",
+        Shape::Duration,
+        "How long what was pushed took, where that was told: `has(duration) && duration > 1h`.",
+    ),
 ];
 
 /// See the module.

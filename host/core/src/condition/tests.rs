@@ -159,7 +159,6 @@ fn loops_look_at_each_item_of_a_list() {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "it measures what an answer costs")]
 fn a_large_text_that_is_looked_through_again_and_again_ends_the_budget() {
     let mut found = Found::default();
     found.put("body", "a".repeat(256 * 1024));

@@ -257,7 +257,7 @@ impl Resolver<'_> {
                 let until = match named.key {
                     "exclude" => "",
                     "start-after" => "; until there is one, the check waits",
-                    "depends-on" => "; until there is one, nothing depends on it",
+                    "depends-on" => "; until there is one, it is left out",
                     _ => "; until there is one, it counts as `unknown`",
                 };
                 let message = format!("{message}{until}");
