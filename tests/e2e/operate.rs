@@ -184,3 +184,19 @@ fn windows_of_the_configuration_are_for_everything_groups_or_tags() {
     );
     host.until("a", "no maintenance", |check| check["maintenance"].is_null());
 }
+
+#[test]
+fn maintenance_is_for_pushed_checks_too() {
+    let check = "[[check]]\nname = \"pushed\"\nkind = \"push\"\nttl = \"1h\"\n";
+    let host = host().config(&(tokens() + check)).start();
+    let push = |body: &str| order(&host, "POST", "/api/v1/push/pushed", body).code;
+    assert_eq!(push("{\"status\": \"fail\", \"message\": \"disk full\"}"), 200);
+    host.until_state("pushed", "fail");
+    assert_eq!(host.get("/health").code, 503);
+    assert_eq!(order(&host, "POST", "/api/v1/maintenance", "{\"for\": \"1h\"}").code, 201);
+    host.until("pushed", "maintenance", |check| check["maintenance"] == true);
+    assert_eq!(host.until_code("/health", 200).code, 200);
+    assert_eq!(push(""), 200, "outcomes are taken all the same");
+    let told = host.until_state("pushed", "pass");
+    assert_eq!(told["maintenance"], true, "{told}");
+}
