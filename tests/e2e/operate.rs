@@ -75,6 +75,7 @@ fn a_paused_check_rests_and_does_not_count() {
     assert_eq!(order(&host, "POST", "/api/v1/checks/other/pause", "{\"for\": \"1h\"}").code, 202);
     let told = host.until("web", "paused", |check| check["paused"] == true);
     assert_eq!(told["aside"]["title"], "by operate", "{told}");
+    host.until("other", "paused", |check| check["paused"] == true);
     assert_eq!(host.get("/health").code, 200, "what is paused does not count");
     assert!(host.get("/health?format=text").body.contains("paused: "));
     let other = host.check("other");
