@@ -118,6 +118,7 @@ impl PluginChecker {
                 state,
                 checks: supplier.standings.clone(),
             },
+            tape: None,
         };
         loaded.plugin.run(invocation).await
     }

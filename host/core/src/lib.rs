@@ -20,6 +20,7 @@ pub mod condition;
 
 pub mod units;
 
+pub mod record;
 pub mod redact;
 
 pub mod grant;

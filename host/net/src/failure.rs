@@ -81,6 +81,11 @@ macro_rules! kinds {
                     $(Self::$variant => $name,)*
                 }
             }
+
+            /// The kind of that word.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|kind| kind.as_str() == word)
+            }
         }
     };
 }

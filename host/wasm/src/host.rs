@@ -26,6 +26,7 @@ use crate::limits::{Cpu, MemoryLimiter};
 use crate::log::LogBuffer;
 use crate::run::Supplies;
 use crate::text;
+use crate::world::Tape;
 
 /// Most distinct things that a run used, and most flags, that are remembered.
 const MAX_REMEMBERED: usize = 64;
@@ -103,6 +104,8 @@ pub(crate) struct RunShared {
     flags: Mutex<Vec<String>>,
     log: Mutex<LogBuffer>,
     redact: Redactor,
+    /// Where the run is noted, if anywhere.
+    pub(crate) tape: Option<Arc<Tape>>,
 }
 
 /// What the sockets of a run have seen.
@@ -123,9 +126,9 @@ struct Refusals {
 
 impl RunShared {
     /// `redact` takes secrets out of everything that is remembered.
-    pub(crate) fn new(limits: &RunLimits, redact: Redactor) -> Self {
+    pub(crate) fn new(limits: &RunLimits, redact: Redactor, tape: Option<Arc<Tape>>) -> Self {
         let log = Mutex::new(LogBuffer::new(limits.log_bytes, limits.log_lines));
-        Self { log, redact, ..Self::default() }
+        Self { log, redact, tape, ..Self::default() }
     }
 
     /// Remembers that the guest was denied something.

@@ -14,7 +14,8 @@
 //! - **Plugins have threads of their own**, so that one that spins delays no timer of the caller.
 //!
 //! In reading order: [`Sandbox`] is made once and loads; [`Plugin`] is what was loaded;
-//! [`Invocation`] goes in and [`PluginRun`] comes out; [`Transport`] is how requests leave.
+//! [`Invocation`] goes in and [`PluginRun`] comes out; [`Transport`] is how requests leave, and a
+//! [`World`] what takes the place of the real one.
 
 mod engine;
 mod sandbox;
@@ -39,6 +40,7 @@ mod range;
 mod report;
 mod text;
 mod transport;
+mod world;
 
 pub use compile::{Compiler, compile_child};
 pub use description::{Description, Want};
@@ -54,4 +56,8 @@ pub use sandbox::{Sandbox, SandboxOptions, SlotUse, StartError};
 pub use text::{clean as clean_text, cleaned};
 pub use transport::{
     Body, HttpRequest, HttpResponse, NetTransport, NoTransport, Resolving, Transport,
+};
+pub use world::{
+    Asked, Fixed, Replay, ReplayError, Script, Scripted, Tape, World, from_record as standing_of,
+    lay_out,
 };

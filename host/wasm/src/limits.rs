@@ -31,6 +31,7 @@ use crate::log::{Output, Stream};
 use crate::run::Supplies;
 use crate::text;
 use crate::transport::Transport;
+use crate::world::{self, Clock, Random, World};
 
 /// Headers of one request or response, as they are held in memory.
 const FIELD_BYTES: usize = 16 * KIB;
@@ -47,20 +48,25 @@ pub(crate) struct RunParts {
     pub(crate) supplies: Supplies,
     /// The granted folders, opened.
     pub(crate) folders: Option<Folders>,
+    pub(crate) began: Instant,
     pub(crate) deadline: Instant,
+    /// What takes the place of the real world.
+    pub(crate) world: Option<World>,
 }
 
 /// A store with nothing in it but limits, and what the grants name: without grants there are no
 /// files, sockets, names, environment or arguments.
 pub(crate) fn bounded_store(engine: &Engine, parts: RunParts) -> Store<HostState> {
-    let RunParts { shared, grants, limits, pool, transport, context, supplies, folders, deadline } =
+    let RunParts { shared, grants, limits, pool, transport, context, supplies, folders, .. } =
         parts;
+    let RunParts { began, deadline, world, .. } = parts;
     let sockets = SocketsImport {
         grants: Arc::clone(&grants),
         limits: Arc::clone(&limits),
         transport: Arc::clone(&transport),
         shared: Arc::clone(&shared),
         deadline,
+        is_elsewhere: world.is_some(),
     };
 
     let mut wasi = WasiCtxBuilder::new();
@@ -69,6 +75,9 @@ pub(crate) fn bounded_store(engine: &Engine, parts: RunParts) -> Store<HostState
         .max_random_size(limits.random_bytes)
         .allow_blocking_current_thread(false)
         .envs(&supplies.env);
+    if world.is_some() || shared.tape.is_some() {
+        observe(&mut wasi, &shared, began, world.as_ref());
+    }
     sockets.configure(&mut wasi);
     if let Some(folders) = &folders {
         files::offer(&mut wasi, &grants.dirs, folders, &shared);
@@ -128,6 +137,22 @@ pub(crate) fn bounded_store(engine: &Engine, parts: RunParts) -> Store<HostState
         Ok(UpdateDeadline::Yield(1))
     });
     store
+}
+
+/// Clocks that are counted and random numbers that can be had again.
+fn observe(wasi: &mut WasiCtxBuilder, shared: &RunShared, began: Instant, world: Option<&World>) {
+    let random = match (&shared.tape, world) {
+        (Some(tape), world) => tape.begin(began, world),
+        (None, Some(world)) => world.random,
+        (None, None) => world::seed(),
+    };
+    let ticks = shared.tape.as_ref().map(|tape| Arc::clone(&tape.ticks)).unwrap_or_default();
+    let clock = Clock::new(world.map(|world| world.now), began, ticks);
+    wasi.wall_clock(clock.clone())
+        .monotonic_clock(clock)
+        .secure_random(Random::new(&random, "secure"))
+        .insecure_random(Random::new(&random, "insecure"))
+        .insecure_random_seed(Random::new(&random, "seed").number());
 }
 
 /// Sums over all memories and tables of a run, and remembers what it refused.

@@ -211,6 +211,8 @@ async fn steps(
         traceparent: None,
         redact: Redactor::default(),
         supplies: Supplies::default(),
+        tape: None,
+        world: None,
     };
     let done = execute(&sandbox, &parts.bound, limits, Call::Describe).await;
     let mut description = match done.answer {

@@ -12,6 +12,7 @@ use crate::load::LoadTimings;
 use crate::run::{self, Invocation, PluginRun};
 use crate::sandbox::Inner;
 use crate::schema::Schema;
+use crate::world::World;
 
 /// A plugin, ready to run. Cheap to clone; never changes: a new file is a new plugin.
 #[derive(Clone)]
@@ -107,5 +108,10 @@ impl Plugin {
     /// Dropping the future ends the run.
     pub async fn run(&self, invocation: Invocation) -> PluginRun {
         run::run(self, invocation).await
+    }
+
+    /// Runs it once in a world of its own; see [`World`]. Takes a thread of the caller's runtime.
+    pub async fn run_in(&self, world: World, invocation: Invocation) -> PluginRun {
+        run::run_in(self, world, invocation).await
     }
 }

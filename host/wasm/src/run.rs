@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use wellcheck_core::grant::{GrantKind, Grants, Use};
 use wellcheck_core::id::CheckName;
 use wellcheck_core::limits::RunLimits;
-use wellcheck_core::outcome::{Fault, Outcome, Run, RunLog};
+use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run, RunLog};
 use wellcheck_core::redact::Redactor;
 
 use crate::abi::{Answer, Bound, Call};
@@ -26,12 +26,13 @@ use crate::fault;
 use crate::host::RunShared;
 use crate::import::checks::Standings;
 use crate::import::context::RunContext;
-use crate::import::files;
+use crate::import::files::{self, Gate};
 use crate::import::state::Kept;
 use crate::limits::{RunParts, bounded_store};
 use crate::plugin::Plugin;
 use crate::report;
 use crate::sandbox::Inner;
+use crate::world::{Tape, World};
 
 /// Longest wait for a place among the runs of plugins.
 const PLACE_WAIT: Duration = Duration::from_secs(5);
@@ -57,6 +58,8 @@ pub struct Invocation {
     pub redact: Redactor,
     /// What the imports answer from.
     pub supplies: Supplies,
+    /// Where the run is noted, if anywhere.
+    pub tape: Option<Arc<Tape>>,
 }
 
 /// What the imports answer from, as far as the grants allow. Nothing by default.
@@ -113,6 +116,8 @@ pub(crate) struct Limits {
     pub(crate) traceparent: Option<String>,
     pub(crate) redact: Redactor,
     pub(crate) supplies: Supplies,
+    pub(crate) tape: Option<Arc<Tape>>,
+    pub(crate) world: Option<World>,
 }
 
 /// A call that is over.
@@ -137,43 +142,7 @@ pub(crate) async fn run(plugin: &Plugin, invocation: Invocation) -> PluginRun {
     let redact = invocation.redact.clone();
     let task = sandbox.runtime().spawn(async move {
         let _place = place;
-        let parts = theirs.parts();
-        let Invocation {
-            check,
-            settings,
-            grants,
-            limits,
-            failures_in_a_row,
-            traceparent,
-            redact,
-            supplies,
-            ..
-        } = invocation;
-        let bounds = Limits {
-            grants,
-            limits: Arc::clone(&limits),
-            began,
-            timeout,
-            failures_in_a_row,
-            traceparent,
-            redact: redact.clone(),
-            supplies,
-        };
-        let call = Call::Run { check: &check, settings: &settings };
-        let Done { answer, mut log, uses, used, state } =
-            execute(&parts.sandbox, &parts.bound, bounds, call).await;
-        let outcome = match answer {
-            Ok(Answer::Outcome(outcome)) => {
-                let (outcome, flags) = report::clean(outcome, &limits, &redact);
-                log.flags.extend(flags);
-                outcome
-            }
-            Ok(Answer::Description(_)) => unreachable!("an outcome was asked for"),
-            Err(fault) => Outcome::Faulted(fault),
-        };
-        let state = state.filter(|_| matches!(outcome, Outcome::Answered(_)));
-        let run = Run { outcome, duration: began.elapsed(), log, used: uses };
-        PluginRun { run, used, state }
+        invoke(&theirs, invocation, began, None).await
     });
     AbortOnDrop(task).await.unwrap_or_else(|error| {
         if error.is_panic() {
@@ -181,6 +150,82 @@ pub(crate) async fn run(plugin: &Plugin, invocation: Invocation) -> PluginRun {
         }
         ended(fault::of_join(error, &redact), began)
     })
+}
+
+/// Runs it on a thread with a clock of its own, which stands while the run computes, and leaps to
+/// whatever the run waits for.
+pub(crate) async fn run_in(plugin: &Plugin, world: World, invocation: Invocation) -> PluginRun {
+    let began = Instant::now();
+    let theirs = plugin.clone();
+    let redact = invocation.redact.clone();
+    let place = plugin.parts().sandbox.place().await;
+    let task = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
+        match runtime {
+            Ok(runtime) => {
+                let run = runtime.block_on(async {
+                    invoke(&theirs, invocation, Instant::now(), Some(world)).await
+                });
+                runtime.shutdown_background();
+                run
+            }
+            Err(error) => {
+                let why = format!("no thread for this run: {error}");
+                ended(Fault::new(FaultReason::Busy, why), began)
+            }
+        }
+    });
+    task.await.unwrap_or_else(|error| ended(fault::of_join(error, &redact), began))
+}
+
+async fn invoke(
+    plugin: &Plugin,
+    invocation: Invocation,
+    began: Instant,
+    world: Option<World>,
+) -> PluginRun {
+    let parts = plugin.parts();
+    let Invocation {
+        check,
+        settings,
+        grants,
+        limits,
+        timeout,
+        failures_in_a_row,
+        traceparent,
+        redact,
+        supplies,
+        tape,
+    } = invocation;
+    let bounds = Limits {
+        grants,
+        limits: Arc::clone(&limits),
+        began,
+        timeout,
+        failures_in_a_row,
+        traceparent,
+        redact: redact.clone(),
+        supplies,
+        tape,
+        world,
+    };
+    let call = Call::Run { check: &check, settings: &settings };
+    let Done { answer, mut log, uses, used, state } =
+        execute(&parts.sandbox, &parts.bound, bounds, call).await;
+    let outcome = match answer {
+        Ok(Answer::Outcome(outcome)) => {
+            let (outcome, flags) = report::clean(outcome, &limits, &redact);
+            log.flags.extend(flags);
+            outcome
+        }
+        Ok(Answer::Description(_)) => unreachable!("an outcome was asked for"),
+        Err(fault) => Outcome::Faulted(fault),
+    };
+    let state = state.filter(|_| matches!(outcome, Outcome::Answered(_)));
+    let run = Run { outcome, duration: began.elapsed(), log, used: uses };
+    PluginRun { run, used, state }
 }
 
 fn ended(fault: Fault, began: Instant) -> PluginRun {
@@ -195,10 +240,11 @@ pub(crate) async fn execute(
     bounds: Limits,
     call: Call<'_>,
 ) -> Done {
-    let Limits { grants, limits, began, timeout, failures_in_a_row, traceparent, redact, supplies } =
+    let Limits { grants, limits, began, timeout, failures_in_a_row, traceparent, redact, .. } =
         bounds;
+    let Limits { supplies, tape, world, .. } = bounds;
     let deadline = began + timeout;
-    let shared = Arc::new(RunShared::new(&limits, redact.clone()));
+    let shared = Arc::new(RunShared::new(&limits, redact.clone(), tape));
     let _live = sandbox.ticker.enter();
     // WASI does not say what of these is really used.
     for (name, _) in &*supplies.env {
@@ -209,6 +255,7 @@ pub(crate) async fn execute(
     }
 
     let gate = match call {
+        Call::Run { .. } if !grants.dirs.is_empty() && world.is_some() => Some(Ok(Gate::here())),
         Call::Run { check, .. } if !grants.dirs.is_empty() => Some(sandbox.gates.of(check)),
         _ => None,
     };
@@ -222,11 +269,16 @@ pub(crate) async fn execute(
             grants,
             limits: Arc::clone(&limits),
             pool: sandbox.pool,
-            transport: Arc::clone(&sandbox.transport),
+            transport: match &world {
+                Some(world) => Arc::clone(&world.transport),
+                None => Arc::clone(&sandbox.transport),
+            },
             context: RunContext { deadline, failures_in_a_row, traceparent },
             supplies,
             folders,
+            began,
             deadline,
+            world,
         };
         let mut store = bounded_store(&sandbox.engine, parts);
         match bound.call(&mut store, call).await {

@@ -137,5 +137,6 @@ fn invocation(settings: &str, grants: Grants) -> Result<Invocation> {
         traceparent: None,
         redact: Redactor::default(),
         supplies: Supplies::default(),
+        tape: None,
     })
 }

@@ -170,6 +170,7 @@ impl Host {
             traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
             redact: Redactor::new(CANARIES),
             supplies,
+            tape: None,
         };
         let done = self.within(TIMEOUT + SLACK, plugin.run(invocation));
         shown::run(&done, &self.limits);

@@ -59,6 +59,10 @@ impl ChecksView<'_> {
             return Err(NoStanding::Denied);
         }
         self.shared.used(GrantKind::Checks, name);
-        self.standings.and_then(|all| all.latest(name)).ok_or(NoStanding::Missing)
+        let standing = self.standings.and_then(|all| all.latest(name));
+        if let Some(tape) = &self.shared.tape {
+            tape.check(name, standing.as_ref());
+        }
+        standing.ok_or(NoStanding::Missing)
     }
 }

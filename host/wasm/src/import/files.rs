@@ -11,6 +11,7 @@
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::io::Read as _;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::pin::pin;
@@ -85,7 +86,8 @@ struct Threads {
     used: Mutex<Instant>,
     /// A run was cut off within, and may have left an operation behind.
     hung: AtomicBool,
-    /// Taken when the last handle is dropped.
+    /// Taken when the last handle is dropped. `None` for a run in a world of its own, whose files
+    /// are ours.
     runtime: Option<Runtime>,
 }
 
@@ -114,15 +116,18 @@ impl Gate {
         Ok(Self(Arc::new(Threads { permits, used, hung, runtime: Some(runtime) })))
     }
 
-    fn runtime(&self) -> &Runtime {
-        self.0.runtime.as_ref().expect("it is taken only when the last handle is dropped")
+    /// A gate to files that do not hang, on the threads of whoever runs.
+    pub(crate) fn here() -> Self {
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        let used = Mutex::new(Instant::now());
+        Self(Arc::new(Threads { permits, used, hung: AtomicBool::new(false), runtime: None }))
     }
 
     /// Polls `work` so that what it sends to threads for blocking work goes to these threads.
     pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
         poll_fn(|context| {
-            let _entered = self.runtime().enter();
+            let _entered = self.0.runtime.as_ref().map(Runtime::enter);
             work.as_mut().poll(context)
         })
         .await
@@ -140,10 +145,14 @@ impl Gate {
     ) -> Option<T> {
         let permit: OwnedSemaphorePermit = Arc::clone(&self.0.permits).try_acquire_owned().ok()?;
         // The permit goes with the work, not with whoever waits for it.
-        let done = self.runtime().spawn_blocking(move || {
+        let work = move || {
             let _permit = permit;
             work()
-        });
+        };
+        let done = match &self.0.runtime {
+            Some(runtime) => runtime.spawn_blocking(work),
+            None => tokio::task::spawn_blocking(work),
+        };
         done.await.ok()
     }
 }
@@ -239,10 +248,23 @@ async fn open_at(
         let (dir, name) = (Arc::clone(&dir.dir), path.clone());
         let follows = follow.contains(PathFlags::SYMLINK_FOLLOW);
         let Some(gate) = &state.gate else { return Ok((Err(ErrorCode::NotPermitted),)) };
-        let Some(kind) = gate.pass(move || kind_of(&dir, &name, follows)).await else {
+        let noted = state.shared.tape.is_some() && !how.contains(OpenFlags::TRUNCATE);
+        // On the gate's threads, as everything that asks the file system.
+        let dirs = Arc::clone(&state.grants);
+        let look = move || {
+            let kind = kind_of(&dir, &name, follows);
+            let is_file = kind.is_none_or(|kind| kind == FileType::RegularFile);
+            (kind, (noted && is_file).then(|| seen(&dir, &name, &dirs.dirs)))
+        };
+        let Some((kind, seen)) = gate.pass(look).await else {
             state.shared.flag(hanging());
             return Ok((Err(ErrorCode::Busy),));
         };
+        if let (Some(tape), Some(seen)) = (&state.shared.tape, seen)
+            && let Some(path) = seen.path
+        {
+            tape.file(path, seen.content, seen.is_whole);
+        }
         if let Some(kind) = kind.filter(|kind| !is_opened(*kind)) {
             flag(&state.shared, &path, kind);
             return Ok((Err(ErrorCode::NotPermitted),));
@@ -264,6 +286,47 @@ fn kind_of(folder: &std::fs::File, path: &str, follows: bool) -> Option<FileType
         Err(Errno::NOSYS | Errno::AGAIN) => Some(FileType::Unknown),
         Err(_) => None,
     }
+}
+
+/// A file as it is when it is opened, for the tape.
+struct Seen {
+    /// As the guest has it.
+    path: Option<String>,
+    /// `None` when it is not there, or may not be read.
+    content: Option<Vec<u8>>,
+    is_whole: bool,
+}
+
+/// Most bytes of one file that the tape gets.
+const MOST_SEEN: u64 = 64 * 1024;
+
+fn seen(folder: &std::fs::File, name: &str, dirs: &[DirGrant]) -> Seen {
+    let of =
+        |file: &std::fs::File| std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    match openat2(folder, name, flags, Mode::empty(), ResolveFlags::BENEATH) {
+        Ok(file) => {
+            let file = std::fs::File::from(file);
+            let path = of(&file).ok().and_then(|path| guest_path(dirs, &path));
+            let mut content = Vec::new();
+            let read = (&file).take(MOST_SEEN + 1).read_to_end(&mut content);
+            let is_whole = read.is_ok() && content.len() as u64 <= MOST_SEEN;
+            Seen { path, content: Some(content), is_whole }
+        }
+        Err(_) => {
+            let path = of(folder).ok().and_then(|path| guest_path(dirs, &path.join(name)));
+            Seen { path, content: None, is_whole: true }
+        }
+    }
+}
+
+/// Where the guest sees what is there on the host.
+fn guest_path(dirs: &[DirGrant], host: &Path) -> Option<String> {
+    dirs.iter().find_map(|dir| {
+        let root = dir.host.canonicalize().ok()?;
+        let below = host.strip_prefix(root).ok()?.to_str()?;
+        Some(format!("{}/{below}", dir.guest.trim_end_matches('/')))
+    })
 }
 
 fn is_opened(kind: FileType) -> bool {

@@ -25,6 +25,7 @@ use wellcheck_net::{Failure, FailureKind, Guard};
 use crate::host::{RunShared, lock};
 use crate::text;
 use crate::transport::{Body, HttpRequest, Transport};
+use crate::world::Taped;
 
 /// Bytes of one write to a request's body.
 const CHUNK: usize = 64 * KIB;
@@ -128,9 +129,15 @@ impl HttpImport {
         });
         let limit = self.limits.body_bytes;
         let shared = Arc::clone(&self.shared);
+        let tape = self.shared.tape.as_ref();
+        let taped = tape.map(|tape| tape.request(request.method(), uri, request.headers()));
         let mut request = request.map(|body| {
             let body = body.map_err(|error| Failure::new(FailureKind::Request, error.to_string()));
-            Limited::new(body.boxed_unsync(), limit, "request", shared, None).boxed_unsync()
+            let body = Limited::new(body.boxed_unsync(), limit, "request", shared, None);
+            match &taped {
+                Some(taped) => taped.sending(body.boxed_unsync()),
+                None => body.boxed_unsync(),
+            }
         });
         if let Some(attach) = &attach {
             add(attach, request.headers_mut())?;
@@ -149,6 +156,7 @@ impl HttpImport {
             denied,
             open,
             limit,
+            taped,
         })
     }
 }
@@ -173,16 +181,20 @@ struct Exchange {
     denied: Arc<Mutex<Option<Denial>>>,
     open: Open,
     limit: usize,
+    taped: Option<Taped>,
 }
 
 impl Exchange {
     async fn run(self) -> Sent {
-        let Self { request, transport, denied, open, limit } = self;
+        let Self { request, transport, denied, open, limit, taped } = self;
         let deadline = request.deadline;
         let sent = tokio::time::timeout_at(deadline, transport.send(request)).await;
         let response = match sent {
             Err(_elapsed) => return Err(Error::HttpResponseTimeout),
             Ok(Err(failure)) => {
+                if let Some(taped) = &taped {
+                    taped.failed(&failure);
+                }
                 // A name may stand for several addresses, of which one is allowed. Only if none
                 // could be connected to was the request denied.
                 if failure.kind == FailureKind::Denied
@@ -195,7 +207,14 @@ impl Exchange {
             Ok(Ok(response)) => response,
         };
         let shared = Arc::clone(&open.0);
+        if let Some(taped) = &taped {
+            taped.answered(response.status().as_u16(), response.headers());
+        }
         let response = response.map(|body| {
+            let body = match &taped {
+                Some(taped) => taped.receiving(body),
+                None => body,
+            };
             Limited::new(body, limit, "response", shared, Some(open))
                 .map_err(error_of)
                 .boxed_unsync()

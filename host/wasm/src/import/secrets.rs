@@ -37,6 +37,9 @@ impl SecretsView<'_> {
         }
         let value = self.secrets.get(name).ok_or(NoSecret::Missing)?;
         self.shared.used(GrantKind::Secrets, name);
+        if let Some(tape) = &self.shared.tape {
+            tape.secret(name);
+        }
         Ok(value.clone())
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct SocketsImport {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) shared: Arc<RunShared>,
     pub(crate) deadline: Instant,
+    /// Whether the run is in a world that has none.
+    pub(crate) is_elsewhere: bool,
 }
 
 impl SocketsImport {
@@ -98,6 +100,10 @@ impl SocketsImport {
         if !self.grants.may_use(protocol) {
             self.shared.deny(Grants::no_sockets(protocol));
             return Err(ErrorCode::AccessDenied.into());
+        }
+        if self.is_elsewhere {
+            self.shared.flag("sockets do not exist in the world of this run".to_owned());
+            return Err(ErrorCode::NotSupported.into());
         }
         // A socket costs a file descriptor of the whole process.
         let limit = self.limits.connections;

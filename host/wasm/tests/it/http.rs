@@ -139,7 +139,7 @@ fn requester(guest: Guest) -> Guest {
 }
 
 /// A guest that fetches once and reports what came of it as the observation `code`.
-fn fetcher(scheme: u32, authority: &str, before: &str) -> Guest {
+pub(crate) fn fetcher(scheme: u32, authority: &str, before: &str) -> Guest {
     let mut guest = requester(guest()).observations(&[("code", 0.0)]);
     let (at, len) = guest.text(authority.as_bytes());
     // The observation's value, by way of the answer's list.

@@ -8,3 +8,4 @@ mod cache;
 mod http;
 mod limits;
 mod loading;
+mod world;

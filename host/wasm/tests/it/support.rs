@@ -61,6 +61,7 @@ pub(crate) fn invocation() -> Invocation {
         traceparent: None,
         redact: Redactor::default(),
         supplies: Supplies::default(),
+        tape: None,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
-use clap::{Args, Subcommand};
+use clap::Args as ClapArgs;
 use tokio::time::Instant;
 use wellcheck_core::config::Plugins;
 use wellcheck_core::grant::{Grants, Use};
@@ -17,23 +17,18 @@ use wellcheck_core::redact::Redactor;
 use wellcheck_core::units::{count, show_size};
 use wellcheck_wasm::{Description, Invocation, Plugin, PluginRun, Supplies, Want};
 
-use super::exit::{Ended, Exit, OrExit};
-use super::setup::{self, Where};
-use super::table::columns;
 use crate::checks::RunContext;
 use crate::checks::plugin::{PluginChecker, Supplier};
+use crate::cli::exit::{Ended, Exit, OrExit};
+use crate::cli::setup::{self, Where};
+use crate::cli::table::columns;
 use crate::keeper;
 use crate::plugins::{Loaded, User};
 use crate::registry::Registry;
 use crate::store::Store;
 
-#[derive(Debug, Subcommand)]
-pub(super) enum Command {
-    /// Show what a plugin says of itself, what it imports, and what it costs
-    Inspect(Inspect),
-}
-
-#[derive(Debug, Args)]
+/// Show what a plugin says of itself, what it imports, and what it costs.
+#[derive(Debug, ClapArgs)]
 #[command(
     after_help = "The run that is measured has no settings and no grants; it shows what an instance \
 costs, not what a check finds. Each check of the configuration that uses the plugin is then run once \
@@ -41,7 +36,7 @@ with its own settings and grants, to show what it uses; such a run knows of no o
 with nothing kept, and keeps nothing.\n\nExamples:\n  wellcheck plugin inspect plugins/json-number.wasm\n  \
 wellcheck plugin inspect plugins/json-number.wasm --config wellcheck.toml"
 )]
-pub(super) struct Inspect {
+pub(crate) struct Args {
     /// The plugin's file
     file: PathBuf,
     /// Print JSON
@@ -70,10 +65,9 @@ struct Checked {
 /// Most checks that are run to show what they use.
 const MOST_CHECKS: usize = 16;
 
-pub(super) fn run(command: Command) -> Ended {
-    let Command::Inspect(args) = command;
+pub(crate) fn run(args: &Args) -> Ended {
     let runtime = setup::runtime()?;
-    let found = runtime.block_on(inspect(&args)).or_exit(Exit::DATA)?;
+    let found = runtime.block_on(inspect(args)).or_exit(Exit::DATA)?;
     runtime.shutdown_background();
     let text = if args.json { json(&found) } else { show(&found) };
     setup::print(&text)?;
@@ -81,13 +75,13 @@ pub(super) fn run(command: Command) -> Ended {
 }
 
 /// Loads the file twice, into a cache of its own: once with compiling, once without.
-async fn inspect(args: &Inspect) -> anyhow::Result<Inspected> {
+async fn inspect(args: &Args) -> anyhow::Result<Inspected> {
     let cache = tempfile::tempdir().context("making a folder for compiled code")?;
     let registry = registry(&args.places)?;
     let limits = registry.as_ref().map_or_else(Plugins::default, |r| r.config.plugins.clone());
     let sandbox = setup::sandbox(Some(cache.path().join("compiled")), &limits);
     let sandbox = sandbox.map_err(|failure| failure.error)?;
-    let load = || super::run::load_into(&sandbox, &args.file);
+    let load = || crate::cli::run::load_into(&sandbox, &args.file);
     let unusable = || format!("`{}` is no plugin that can be used", args.file.display());
     let compile = load().await.with_context(unusable)?.timings().compile;
     let plugin = load().await.with_context(unusable)?;
@@ -103,6 +97,7 @@ async fn inspect(args: &Inspect) -> anyhow::Result<Inspected> {
             traceparent: None,
             redact: Redactor::default(),
             supplies: Supplies::default(),
+            tape: None,
         })
         .await;
     let mut checks = Vec::new();

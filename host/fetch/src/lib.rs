@@ -1,0 +1,1 @@
+//! Plugins from elsewhere: fetched by name, verified, and kept.

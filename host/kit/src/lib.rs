@@ -1,0 +1,1 @@
+//! What authors of plugins are given: projects to begin with, and the way from source to component.
