@@ -1,0 +1,138 @@
+//! A folder with the source of a plugin: what it is called, and in which language it is.
+//!
+//! `plugin.toml` says so; without it the folder's name and its files do.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use serde::Deserialize;
+use wellcheck_core::id::PluginName;
+
+use crate::contract::WORLDS;
+use crate::language::{self, LANGUAGES, Language};
+
+/// The file that describes a project.
+pub const FILE: &str = "plugin.toml";
+
+/// What `plugin.toml` says.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Manifest {
+    /// The plugin's name, and that of its file without `.wasm`.
+    pub name: String,
+    /// Its version, for people and registries.
+    pub version: Option<String>,
+    /// `rust`, `python`, ...; else what the files say.
+    pub language: Option<String>,
+    /// Where its source is: a URL.
+    pub source: Option<String>,
+    /// The world that it is made for, by default `full-http-plugin`; languages whose compilers leave
+    /// out what is not used take less by themselves.
+    pub world: Option<String>,
+}
+
+/// A project, and what is known of it.
+#[derive(Debug)]
+pub struct Project {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What it is.
+    pub manifest: Manifest,
+    /// Its language.
+    pub language: &'static Language,
+}
+
+impl Project {
+    /// Looks at a folder.
+    ///
+    /// # Errors
+    /// When there is no such folder, `plugin.toml` cannot be read, or nothing says what language
+    /// this is.
+    pub fn open(folder: &Path) -> anyhow::Result<Self> {
+        let shown = folder.display();
+        let folder =
+            folder.canonicalize().with_context(|| format!("there is no folder `{shown}`"))?;
+        let manifest = manifest(&folder)?;
+        let language = match &manifest.language {
+            Some(name) => language::named(name).ok_or_else(|| {
+                let known = language::names();
+                anyhow!("{FILE}: found `language = \"{name}\"`, expected one of {known}")
+            })?,
+            None => detect(&folder)?,
+        };
+        if let Some(world) = &manifest.world
+            && !WORLDS.contains(&world.as_str())
+        {
+            bail!("{FILE}: found `world = \"{world}\"`, expected one of `{}`", WORLDS.join("`, `"));
+        }
+        Ok(Self { folder, manifest, language })
+    }
+
+    /// The world that it is made for.
+    pub fn world(&self) -> &str {
+        self.manifest.world.as_deref().unwrap_or("full-http-plugin")
+    }
+
+    /// Where the built component goes.
+    pub fn output(&self) -> PathBuf {
+        self.folder.join(format!("{}.wasm", self.manifest.name))
+    }
+
+    /// A folder for what is made on the way; may be deleted at any time.
+    pub fn work(&self) -> PathBuf {
+        self.folder.join("target").join("wellcheck")
+    }
+}
+
+fn manifest(folder: &Path) -> anyhow::Result<Manifest> {
+    let path = folder.join(FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or("plugin");
+            let name = PluginName::new(name).map_err(|error| {
+                anyhow!(
+                    "the folder `{name}` has no {FILE}, and its name is none for a plugin: {error}"
+                )
+            })?;
+            return Ok(Manifest {
+                name: name.to_string(),
+                version: None,
+                language: None,
+                source: None,
+                world: None,
+            });
+        }
+        Err(error) => return Err(error).with_context(|| format!("reading `{}`", path.display())),
+    };
+    let manifest: Manifest =
+        toml::from_str(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+    PluginName::new(&manifest.name)
+        .map_err(|error| anyhow!("{}: `name = \"{}\"`: {error}", path.display(), manifest.name))?;
+    Ok(manifest)
+}
+
+fn detect(folder: &Path) -> anyhow::Result<&'static Language> {
+    let found: Vec<&Language> = (LANGUAGES.iter())
+        .filter(|language| language.marks.iter().any(|mark| folder.join(mark).is_file()))
+        .collect();
+    match found.as_slice() {
+        [language] => Ok(language),
+        [] => {
+            let marks: Vec<_> = LANGUAGES.iter().flat_map(|l| l.marks).copied().collect();
+            bail!(
+                "`{}` is no plugin's project: found neither {FILE} nor any of `{}` (make one with \
+                 `wellcheck plugin new NAME --lang LANGUAGE`)",
+                folder.display(),
+                marks.join("`, `")
+            )
+        }
+        [first, second, ..] => bail!(
+            "`{}` looks like {} and like {}: say which in {FILE}: `language = \"{}\"`",
+            folder.display(),
+            first.title,
+            second.title,
+            first.name
+        ),
+    }
+}
