@@ -16,6 +16,7 @@ pub mod keys;
 pub mod problem;
 pub mod reader;
 mod resolve;
+pub mod schema;
 pub mod tree;
 
 use std::collections::BTreeMap;
