@@ -169,7 +169,7 @@ fn inspect_shows_what_a_plugin_says_of_itself_and_costs() {
         "wanted  http = \"http://127.0.0.1:1\"",
         "not granted: to show what a want looks like",
         "imports:",
-        "settings schema:",
+        "settings:",
     ] {
         assert!(text.contains(says), "`{says}`: {text}");
     }
@@ -338,12 +338,16 @@ const COMMANDS: &[&[&str]] = &[
     &["validate"],
     &["plugin"],
     &["plugin", "inspect"],
+    &["plugin", "replay"],
+    &["plugin", "bench"],
     &["push"],
     &["status"],
     &["check"],
     &["check", "run"],
     &["check", "pause"],
     &["check", "resume"],
+    &["check", "records"],
+    &["check", "record"],
     &["maintenance"],
     &["maintenance", "list"],
     &["maintenance", "start"],

@@ -45,6 +45,10 @@ pub struct Record {
     /// By their keys in the configuration, as they are written there; what `http` attaches is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub grants: BTreeMap<String, Vec<String>>,
+    /// What it might use at most, by the keys of `[check.limits]`, in bytes, milliseconds or as a
+    /// number: those that were not the usual ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, u64>,
     /// What its random numbers were made of: 64 hexadecimal digits.
     pub random: String,
     /// The environment that it saw.

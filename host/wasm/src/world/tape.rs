@@ -1,7 +1,7 @@
 //! What a run asked for and got, noted while it goes on.
 //!
-//! Bodies are kept by reference as they pass, so that a tape costs a run next to nothing; only who
-//! wants its record pays for one.
+//! What passes is copied as far as the tape has room, so that a tape costs a run next to nothing;
+//! only who wants its record pays for one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -17,6 +17,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use wellcheck_core::format::api;
 use wellcheck_core::grant::GrantKind;
+use wellcheck_core::limits::{RUN_LIMITS, RunLimits};
 use wellcheck_core::outcome::Run;
 use wellcheck_core::record::{
     self, Answer, Blob, Chunk, Exchange, Failed, PluginId, Record, Reply, Standing, is_credential,
@@ -171,12 +172,20 @@ impl Tape {
                 *content = blob(content, &format!("the file `{path}`"), &mut gaps);
             }
         }
-        let state = invocation.supplies.state.iter();
-        let state = state
-            .map(|(key, value)| {
-                (key.clone(), blob(&Blob(value.to_vec()), &format!("state `{key}`"), &mut gaps))
-            })
-            .collect();
+        let mut room = self.most.saturating_sub(notes.kept);
+        let mut state = BTreeMap::new();
+        for (key, value) in invocation.supplies.state.iter() {
+            let what = format!("state `{key}`");
+            match room.checked_sub(value.len()) {
+                Some(rest) => {
+                    room = rest;
+                    state.insert(key.clone(), blob(&Blob(value.to_vec()), &what, &mut gaps));
+                }
+                None => {
+                    gaps.insert(format!("{what} is too large to be kept"));
+                }
+            }
+        }
         let mut checks = notes.checks.clone();
         for standing in checks.values_mut().flatten() {
             redact.apply_to(&mut standing.message);
@@ -196,6 +205,7 @@ impl Tape {
             failures_in_a_row: invocation.failures_in_a_row,
             settings: json_without_secrets(&invocation.settings, redact),
             grants,
+            limits: unusual(&invocation.limits),
             random: hex(&began.random),
             env: env.map(|(name, value)| (name.clone(), redact.apply(value).into())).collect(),
             state,
@@ -208,6 +218,14 @@ impl Tape {
             outcome,
         }
     }
+}
+
+/// The limits that are not the usual ones.
+fn unusual(limits: &RunLimits) -> BTreeMap<String, u64> {
+    let usual = RunLimits::default();
+    let rows = RUN_LIMITS.iter().map(|row| (row, (row.get)(limits)));
+    let unusual = rows.filter(|(row, value)| *value != (row.get)(&usual));
+    unusual.map(|(row, value)| (row.name.to_owned(), value)).collect()
 }
 
 /// Random bytes that nobody can guess.
