@@ -165,6 +165,8 @@ fn inspect_shows_what_a_plugin_says_of_itself_and_costs() {
         "answers what its settings say",
         "wellcheck:check 0.1",
         "blake3:",
+        "sha256:",
+        "not signed",
         "http://localhost/echo",
         "wanted  http = \"http://127.0.0.1:1\"",
         "not granted: to show what a want looks like",

@@ -139,7 +139,6 @@ impl Tape {
 
     /// The record of a run that is over, with every secret taken out.
     pub fn record(&self, plugin: &Plugin, invocation: &Invocation, run: &Run) -> Record {
-        let redact = &invocation.redact;
         let now = Instant::now();
         let fresh;
         let began = match self.began.get() {
@@ -150,6 +149,7 @@ impl Tape {
             }
         };
         let notes = lock(&self.notes);
+        let redact = &invocation.redact.and(credentials(&notes.http));
         let mut gaps = notes.gaps.clone();
         let uses_sockets = |used: &&wellcheck_core::grant::Use| used.kind == GrantKind::Sockets;
         if run.used.iter().any(|used| uses_sockets(&used)) {
@@ -191,7 +191,8 @@ impl Tape {
             redact.apply_to(&mut standing.message);
         }
         let env = invocation.supplies.env.iter();
-        let outcome = serde_json::from_slice(&api::run(run)).expect("our own JSON");
+        let mut outcome = serde_json::from_slice(&api::run(run)).expect("our own JSON");
+        walk(&mut outcome, redact);
         Record {
             format: record::FORMAT.to_owned(),
             plugin: PluginId {
@@ -261,17 +262,49 @@ fn kept_standing(standing: &crate::Standing) -> Standing {
 }
 
 fn json_without_secrets(text: &str, redact: &Redactor) -> serde_json::Value {
-    fn walk(value: &mut serde_json::Value, redact: &Redactor) {
-        match value {
-            serde_json::Value::String(text) => redact.apply_to(text),
-            serde_json::Value::Array(list) => list.iter_mut().for_each(|v| walk(v, redact)),
-            serde_json::Value::Object(map) => map.values_mut().for_each(|v| walk(v, redact)),
-            _ => {}
-        }
-    }
     let mut value = serde_json::from_str(text).unwrap_or_default();
     walk(&mut value, redact);
     value
+}
+
+/// Takes secrets out of every text in a value.
+fn walk(value: &mut serde_json::Value, redact: &Redactor) {
+    match value {
+        serde_json::Value::String(text) => redact.apply_to(text),
+        serde_json::Value::Array(list) => list.iter_mut().for_each(|v| walk(v, redact)),
+        serde_json::Value::Object(map) => map.values_mut().for_each(|v| walk(v, redact)),
+        _ => {}
+    }
+}
+
+/// Shortest value of a header that is taken for a secret everywhere else too: a cookie may well be
+/// `theme=dark`.
+const MIN_CREDENTIAL: usize = 8;
+
+/// The values of headers that carry credentials, without what is no secret in them.
+fn credentials(http: &[Exchange]) -> Vec<&str> {
+    let mut found = Vec::new();
+    for exchange in http {
+        let told: &[_] = match &exchange.reply {
+            Reply::Answer(answer) => &answer.headers,
+            _ => &[],
+        };
+        let all = exchange.headers.iter().chain(told);
+        for (name, value) in all.filter(|(name, _)| is_credential(name)) {
+            if name.eq_ignore_ascii_case("set-cookie") {
+                let cookie = value.split(';').next().unwrap_or_default();
+                found.extend(cookie.split_once('=').map(|(_, value)| value));
+            } else if name.eq_ignore_ascii_case("cookie") {
+                let cookies = value.split(';').filter_map(|cookie| cookie.split_once('='));
+                found.extend(cookies.map(|(_, value)| value));
+            } else {
+                // Of `Bearer TOKEN`, the token.
+                found.push(value.as_str());
+                found.extend(value.split_once(' ').map(|(_, value)| value));
+            }
+        }
+    }
+    found.iter().map(|value| value.trim()).filter(|value| value.len() >= MIN_CREDENTIAL).collect()
 }
 
 fn without_secrets(
