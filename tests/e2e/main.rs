@@ -53,6 +53,8 @@ mod postgres_check;
 mod probe;
 mod push_check;
 mod redis_check;
+mod replay;
+mod run_by_hand;
 mod schedule;
 mod schema;
 mod secrets;

@@ -14,5 +14,6 @@ pub mod build;
 pub mod component;
 pub mod contract;
 pub mod language;
+pub mod metadata;
 pub mod project;
 pub mod toolchain;
