@@ -365,11 +365,7 @@ fn waits_for(loaded: &Loaded, before: &Loaded, users: &[User]) -> Vec<String> {
     let mut missing = Vec::new();
     for (grant, value, why) in loaded.facts.wants.iter().filter(is_new) {
         for User { check, given, .. } in users {
-            let is_granted = given.grants.covers(grant, value).unwrap_or_else(|_words| {
-                // A want in words, such as "the origin of `url`", is met by any grant of its kind.
-                given.grants.list().iter().any(|(kind, _)| kind.as_str() == grant)
-            });
-            if !is_granted {
+            if !given.grants.meets(grant, value) {
                 missing.push(format!(
                     "check `{check}` does not grant `{grant} = \"{value}\"` ({why})"
                 ));
