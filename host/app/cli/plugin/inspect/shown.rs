@@ -114,7 +114,11 @@ fn grants(about: &Description, granted: &Grants, used: &[Use]) -> String {
         let state = match granted.covers(grant, value) {
             Ok(true) => "granted".to_owned(),
             Ok(false) => "not granted".to_owned(),
-            Err(problem) => problem,
+            // In words, such as "the origin of `url`": any grant of its kind may be meant.
+            Err(_words) if granted.list().iter().any(|(kind, _)| kind.as_str() == grant) => {
+                "perhaps granted".to_owned()
+            }
+            Err(_words) => "not granted".to_owned(),
         };
         rows.push(line("wanted", grant, value, &format!("{state}: {why}")));
     }
