@@ -222,7 +222,13 @@ fn takes(value: &toml::Value, taken: &mut Vec<Value>) {
     };
     let or_variable = json!({ "type": "string", "pattern": "\\$\\{" });
     match value {
-        toml::Value::String(_) => add(json!({ "type": "string" })),
+        toml::Value::String(text) => {
+            add(json!({ "type": "string" }));
+            // A share of something, or so many of so many: a plain number will do too.
+            if text.ends_with('%') || text.contains(" of ") {
+                add(json!({ "type": "number" }));
+            }
+        }
         toml::Value::Integer(_) | toml::Value::Float(_) => {
             add(json!({ "type": "number" }));
             add(or_variable);

@@ -157,7 +157,9 @@ impl Tape {
         }
         let mut grants: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (kind, value) in invocation.grants.list() {
-            grants.entry(kind.as_str().to_owned()).or_default().push(redact.apply(&value).into());
+            // What the host adds to a request is not the plugin's, and no scripted answer needs it.
+            let value = value.split(" (adds: ").next().unwrap_or_default();
+            grants.entry(kind.as_str().to_owned()).or_default().push(redact.apply(value).into());
         }
         let mut http = notes.http.clone();
         for exchange in &mut http {

@@ -111,7 +111,12 @@ fn grants(about: &Description, granted: &Grants, used: &[Use]) -> String {
     };
     let mut rows = Vec::new();
     for Want { grant, value, why } in &about.wants {
-        let state = if granted.meets(grant, value) { "granted" } else { "not granted" };
+        let state = match granted.covers(grant, value) {
+            Ok(true) => "granted",
+            // In words, such as "the origin of `url`": any grant of its kind may be meant.
+            Err(_words) if granted.meets(grant, value) => "perhaps granted",
+            Ok(false) | Err(_) => "not granted",
+        };
         rows.push(line("wanted", grant, value, &format!("{state}: {why}")));
     }
     for (kind, value) in granted.list() {
