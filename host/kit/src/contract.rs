@@ -6,7 +6,7 @@ use std::path::Path;
 use wit_parser::{Resolve, UnresolvedPackageGroup, WorldId};
 
 /// The version of the contract that projects are made for.
-pub const VERSION: &str = "0.1.1";
+pub const VERSION: &str = "0.1.2";
 
 /// The worlds of the contract, the smallest first.
 pub const WORLDS: &[&str] = &["plugin", "http-plugin", "full-plugin", "full-http-plugin"];

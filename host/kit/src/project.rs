@@ -26,8 +26,8 @@ pub struct Manifest {
     pub language: Option<String>,
     /// Where its source is: a URL.
     pub source: Option<String>,
-    /// The world that it is made for, by default `full-http-plugin`; languages whose compilers leave
-    /// out what is not used take less by themselves.
+    /// The world that it is made for, by default `full-plugin`; languages whose compilers leave out
+    /// what is not used take less by themselves.
     pub world: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl Project {
 
     /// The world that it is made for.
     pub fn world(&self) -> &str {
-        self.manifest.world.as_deref().unwrap_or("full-http-plugin")
+        self.manifest.world.as_deref().unwrap_or("full-plugin")
     }
 
     /// Where the built component goes.
