@@ -2,7 +2,11 @@
 //!
 //! To add one: a file here with its templates and its build, and a line in [`LANGUAGES`].
 
+mod c;
+mod cpp;
+mod go;
 mod wat;
+mod zig;
 
 use crate::build::{Build, BuildError};
 
@@ -30,6 +34,13 @@ pub struct New<'a> {
     pub name: &'a str,
 }
 
+impl New<'_> {
+    /// A file of the project, from a template: `{{name}}` becomes the plugin's name.
+    pub fn file(&self, path: &str, template: &str) -> File {
+        File { path: path.to_owned(), text: template.replace("{{name}}", self.name) }
+    }
+}
+
 /// A file of a new project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
@@ -40,7 +51,8 @@ pub struct File {
 }
 
 /// Every language, as `--help` lists them.
-pub const LANGUAGES: &[Language] = &[wat::LANGUAGE];
+pub const LANGUAGES: &[Language] =
+    &[c::LANGUAGE, cpp::LANGUAGE, go::LANGUAGE, zig::LANGUAGE, wat::LANGUAGE];
 
 /// The language of that name.
 pub fn named(name: &str) -> Option<&'static Language> {
