@@ -126,11 +126,9 @@ impl Clang {
         command.arg(word).env("ZIG_LOCAL_CACHE_DIR", build.work.join("zig"));
         // The C library is compiled when it is first asked for; where `plugins/toolchains` has put
         // the compiler, it is there.
-        let cache = toolchain::folder().map(|folder| folder.join("c").join("cache"));
-        if let Some(cache) =
-            cache.filter(|cache| self.program.starts_with(cache.with_file_name("")))
-        {
-            command.env("ZIG_GLOBAL_CACHE_DIR", cache);
+        let installed = toolchain::folder().map(|folder| folder.join("c"));
+        if let Some(installed) = installed.filter(|folder| self.program.starts_with(folder)) {
+            command.env("ZIG_GLOBAL_CACHE_DIR", installed.join("cache"));
         }
         command
     }
@@ -226,7 +224,7 @@ fn literal(text: &str) -> String {
 }
 
 fn find_zig(project: &Path) -> Option<PathBuf> {
-    toolchain::find(project, "zig", &["c/bin"])
+    toolchain::find(project, "zig", &["c/bin/zig"])
 }
 
 /// Whether the system's clang finds a C library for WASI, as Debian's package `wasi-libc` puts it.

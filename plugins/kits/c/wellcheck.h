@@ -19,9 +19,9 @@ extern "C" {
 #endif
 
 #if defined(__clang__) || defined(__GNUC__)
-#define WC_FORMAT(format, values) __attribute__((format(printf, format, values)))
+#define WC_FORMAT(text, values) __attribute__((format(printf, text, values)))
 #else
-#define WC_FORMAT(format, values)
+#define WC_FORMAT(text, values)
 #endif
 
 // ── What a plugin defines ───────────────────────────────────────────────────────────────────────

@@ -60,7 +60,7 @@ pub const Invocation = struct {
 /// returns is a fault.
 pub fn plugin(comptime about: Description, comptime run: fn (Invocation) anyerror!Outcome) void {
     const wants = comptime wants: {
-        var wants = [_]CWant{.{}} ** 8;
+        var wants: [8]CWant = @splat(.{});
         for (about.wants, 0..) |want, i| wants[i] = .{ .grant = want.grant, .value = want.value, .why = want.why };
         break :wants wants;
     };
@@ -171,7 +171,7 @@ pub fn fetch(request: Request) !Answer {
     headers[request.headers.len] = .{};
     const asked = CRequest{
         .method = request.method,
-        .url = try allocator.dupeZ(u8, request.url),
+        .url = text("{s}", .{request.url}),
         .headers = headers.ptr,
         .body = request.body.ptr,
         .body_length = request.body.len,
