@@ -1,22 +1,22 @@
-//! A small blocking HTTP client over `wasi:http`.
+//! A small blocking HTTP client over `wasi:http`, for guests that go the way of streams.
 //!
 //! One deadline bounds the whole exchange: a little before the host would end the run, so that a
 //! slow target is a `fail` that the plugin reports and not a fault of the check. Redirects are
 //! not followed, and the answer's body is read up to a limit. What may be reached, the check's
 //! grants say; a denial is an [`Error`] like any other here, and the host shows it as what it is.
 
-use crate::bindings::wasi::clocks::monotonic_clock;
-use crate::bindings::wasi::http::outgoing_handler;
-pub use crate::bindings::wasi::http::types::Method;
-use crate::bindings::wasi::http::types::{
-    ErrorCode, Fields, IncomingBody, IncomingResponse, OutgoingBody, OutgoingRequest, Scheme,
-};
-use crate::bindings::wasi::io::poll::{self, Pollable};
-use crate::bindings::wasi::io::streams::StreamError;
-use crate::bindings::wellcheck::check::context;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
+use wellcheck_plugin::bindings::wasi::clocks::monotonic_clock;
+use wellcheck_plugin::bindings::wasi::http::outgoing_handler;
+pub use wellcheck_plugin::bindings::wasi::http::types::Method;
+use wellcheck_plugin::bindings::wasi::http::types::{
+    ErrorCode, Fields, IncomingBody, IncomingResponse, OutgoingBody, OutgoingRequest, Scheme,
+};
+use wellcheck_plugin::bindings::wasi::io::poll::{self, Pollable};
+use wellcheck_plugin::bindings::wasi::io::streams::StreamError;
+use wellcheck_plugin::bindings::wellcheck::check::context;
 
 /// The largest body of an answer that is read unless [`Request::body_limit`] says otherwise. The
 /// host has a limit of its own, which makes the run a fault.

@@ -3,50 +3,51 @@
 //! A plugin is a `cdylib` for wasm32-wasip2 that implements [`Plugin`] and names the type in
 //! [`export!`]. This crate turns settings into the plugin's own type and answers the host; what
 //! the host grants, measures and limits is its own business and needs no code here. A component
-//! imports only what its code calls: who does not name [`state`], [`checks`] or [`secrets`] does
-//! not ask for them.
+//! imports only what its code calls: who does not name [`http`], [`state`], [`checks`] or [`secrets`]
+//! does not ask for them.
 //!
 //! ```no_run
+//! use schemars::JsonSchema;
 //! use serde::Deserialize;
-//! use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+//! use wellcheck_plugin::{Context, Description, Plugin, Report, Stop, http};
 //!
-//! struct Answer;
+//! struct Depth;
 //!
-//! #[derive(Deserialize)]
+//! #[derive(Deserialize, JsonSchema)]
 //! struct Settings {
-//!     expected: u32,
+//!     /// Answers with a number.
+//!     url: String,
 //! }
 //!
-//! impl Plugin for Answer {
+//! impl Plugin for Depth {
 //!     type Settings = Settings;
 //!
 //!     fn describe() -> Description {
-//!         Description::new("answer", "1.0.0", "compares a number with 42")
+//!         Description::new("depth", "1.0.0", "asks how many jobs wait").settings::<Settings>()
 //!     }
 //!
-//!     fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
-//!         Ok(match settings.expected {
-//!             42 => Report::pass("42 as expected").observe(("answer", 42.0)),
-//!             other => Report::fail(format!("{other} is not 42")),
-//!         })
+//!     fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
+//!         let depth: f64 = http::get(settings.url)?.json()?;
+//!         Ok(Report::pass(format!("{depth} jobs wait")).observe(("depth", depth)))
 //!     }
 //! }
 //!
-//! wellcheck_plugin::export!(Answer);
+//! wellcheck_plugin::export!(Depth);
 //! # fn main() {}
 //! ```
 
 pub mod checks;
-#[cfg(feature = "http")]
 pub mod http;
 mod range;
 mod report;
 pub mod secrets;
 pub mod state;
+mod stop;
 
 pub use bindings::exports::wellcheck::check::checker::{Description, Want};
 pub use bindings::wellcheck::check::outcome::{Fault, Observation, Part, Reason, Report, Status};
 pub use range::{Range, judge};
+pub use stop::Stop;
 
 use bindings::wellcheck::check::context;
 use serde::de::DeserializeOwned;
@@ -55,16 +56,16 @@ use std::time::Duration;
 /// What the contract's WIT becomes in Rust. For [`export!`] and for imports that have no wrapper.
 #[expect(missing_docs, reason = "generated; the WIT carries the documentation")]
 pub mod bindings {
-    #[cfg(not(feature = "http"))]
+    #[cfg(not(feature = "wasi-http"))]
     wit_bindgen::generate!({
-        path: "../../wit/v0_1",
+        path: "../wit",
         world: "full-plugin",
         pub_export_macro: true,
         default_bindings_module: "wellcheck_plugin::bindings",
     });
-    #[cfg(feature = "http")]
+    #[cfg(feature = "wasi-http")]
     wit_bindgen::generate!({
-        path: "../../wit/v0_1",
+        path: "../wit",
         world: "full-http-plugin",
         pub_export_macro: true,
         default_bindings_module: "wellcheck_plugin::bindings",
@@ -86,8 +87,9 @@ pub trait Plugin {
     ///
     /// # Errors
     ///
-    /// When the run says nothing about the target.
-    fn run(settings: Self::Settings, context: &Context) -> Result<Report, Fault>;
+    /// To end early: with a `fail`, as an [`http::Error`] does by itself, or when the run says
+    /// nothing about the target, with a [`Fault`].
+    fn run(settings: Self::Settings, context: &Context) -> Result<Report, Stop>;
 }
 
 /// The run that is under way.
@@ -111,8 +113,8 @@ impl Context {
         context::failures_in_a_row()
     }
 
-    /// A W3C `traceparent` to send along with requests, where the host traces. The client in
-    /// `http` sends it by itself.
+    /// A W3C `traceparent` to send along with requests, where the host traces. [`http`]
+    /// sends it by itself.
     pub fn traceparent(&self) -> Option<String> {
         context::traceparent()
     }
@@ -123,7 +125,11 @@ impl Context {
 pub fn run<P: Plugin>(check: String, settings: &str) -> Result<Report, Fault> {
     let settings =
         serde_json::from_str(settings).map_err(|e| Fault::bad_settings(e.to_string()))?;
-    P::run(settings, &Context { check })
+    match P::run(settings, &Context { check }) {
+        Ok(report) => Ok(report),
+        Err(Stop::Fail(message)) => Ok(Report::fail(message)),
+        Err(Stop::Fault(fault)) => Err(fault),
+    }
 }
 
 /// Makes a type that implements [`Plugin`] the plugin of this component. Once per crate.

@@ -1,9 +1,9 @@
 //! How other checks of the same host are: the ones that the grant `checks` names.
 //!
 //! ```no_run
-//! use wellcheck_plugin::{Fault, Report, checks};
+//! use wellcheck_plugin::{Report, Stop, checks};
 //!
-//! fn run() -> Result<Report, Fault> {
+//! fn run() -> Result<Report, Stop> {
 //!     let db = checks::latest("db")?;
 //!     Ok(match db.is_healthy() {
 //!         true => Report::pass("the database is well"),

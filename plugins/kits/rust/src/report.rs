@@ -121,6 +121,18 @@ impl Description {
         self
     }
 
+    /// Gives the JSON Schema of a type: doc comments are descriptions, `Option` and serde's `default`
+    /// make a setting optional, serde's `deny_unknown_fields` refuses what has no field.
+    ///
+    /// # Panics
+    ///
+    /// Never: a schema has a form in JSON.
+    #[cfg(feature = "schema")]
+    pub fn settings<T: schemars::JsonSchema>(self) -> Self {
+        let schema = schemars::schema_for!(T);
+        self.schema(serde_json::to_string(&schema).expect("a schema has a form in JSON"))
+    }
+
     /// Adds something that the plugin needs: the grant's name, its value, and why.
     pub fn want(
         mut self,
@@ -130,5 +142,45 @@ impl Description {
     ) -> Self {
         self.wants.push(Want { grant: grant.into(), value: value.into(), why: why.into() });
         self
+    }
+}
+
+#[cfg(all(test, feature = "schema"))]
+mod tests {
+    use super::*;
+    use crate::Range;
+
+    /// Holds a number against a limit.
+    #[derive(serde::Deserialize, schemars::JsonSchema)]
+    #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its schema is asked for")]
+    struct Settings {
+        /// Answers with a number.
+        #[schemars(regex(pattern = "^https?://"))]
+        base_url: String,
+        /// More than this is a failure.
+        #[serde(default = "hundred")]
+        #[schemars(range(min = 0))]
+        limit: f64,
+        warn: Option<Range>,
+    }
+
+    fn hundred() -> f64 {
+        100.0
+    }
+
+    #[test]
+    fn a_type_of_settings_has_a_schema() {
+        let text = Description::new("a", "1", "").settings::<Settings>().settings_schema.unwrap();
+        let schema: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        assert_eq!(schema["required"], serde_json::json!(["base-url"]));
+        assert_eq!(schema["additionalProperties"], false);
+        let property = |name: &str| &schema["properties"][name];
+        assert_eq!(property("base-url")["description"], "Answers with a number.");
+        assert_eq!(property("base-url")["pattern"], "^https?://");
+        assert_eq!(property("limit")["default"], 100.0);
+        assert_eq!(property("limit")["minimum"], 0);
+        assert!(property("warn").is_object(), "{text}");
     }
 }

@@ -5,9 +5,9 @@
 //! No check sees another one's, also not of the same plugin.
 //!
 //! ```no_run
-//! use wellcheck_plugin::{Fault, Report, state};
+//! use wellcheck_plugin::{Report, Stop, state};
 //!
-//! fn run() -> Result<Report, Fault> {
+//! fn run() -> Result<Report, Stop> {
 //!     let runs = state::get_json::<u64>("runs")?.unwrap_or(0) + 1;
 //!     state::set_json("runs", &runs)?;
 //!     Ok(Report::pass(format!("run {runs}")))

@@ -5,9 +5,9 @@
 //! the way out, and the plugin never sees it.
 //!
 //! ```no_run
-//! use wellcheck_plugin::{Fault, Report, secrets};
+//! use wellcheck_plugin::{Report, Stop, secrets};
 //!
-//! fn run() -> Result<Report, Fault> {
+//! fn run() -> Result<Report, Stop> {
 //!     let key = secrets::get("signing-key")?;
 //!     Ok(Report::pass(format!("a key of {} bytes", key.len())))
 //! }

@@ -93,6 +93,21 @@ impl<'de> Deserialize<'de> for Range {
     }
 }
 
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Range {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Range".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": ["number", "string"] })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
