@@ -6,6 +6,7 @@
 //! - [`contract`] is the WIT, which the program carries along;
 //! - [`toolchain`] finds the programs that a language needs, and says how to get what is missing;
 //! - [`component`] makes a component of what a compiler left, with its metadata;
+//! - [`strip`] takes out what is there for debugging;
 //! - [`build`] does all of that in order.
 //!
 //! Nothing here runs a plugin: that is `wellcheck-wasm`'s.
@@ -15,4 +16,5 @@ pub mod component;
 pub mod contract;
 pub mod language;
 pub mod project;
+pub mod strip;
 pub mod toolchain;

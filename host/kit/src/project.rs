@@ -2,6 +2,8 @@
 //!
 //! `plugin.toml` says so; without it the folder's name and its files do.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -13,6 +15,12 @@ use crate::language::{self, LANGUAGES, Language};
 
 /// The file that describes a project.
 pub const FILE: &str = "plugin.toml";
+
+/// Largest `plugin.toml`, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// Longest value in it that people read, in bytes.
+const MAX_TEXT: usize = 1024;
 
 /// What `plugin.toml` says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -86,7 +94,7 @@ impl Project {
 
 fn manifest(folder: &Path) -> anyhow::Result<Manifest> {
     let path = folder.join(FILE);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or("plugin");
@@ -108,8 +116,30 @@ fn manifest(folder: &Path) -> anyhow::Result<Manifest> {
     let manifest: Manifest =
         toml::from_str(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
     PluginName::new(&manifest.name)
-        .map_err(|error| anyhow!("{}: `name = \"{}\"`: {error}", path.display(), manifest.name))?;
+        .map_err(|error| anyhow!("{}: `name = {:?}`: {error}", path.display(), manifest.name))?;
+    for (key, text) in [("version", &manifest.version), ("source", &manifest.source)] {
+        let is_plain = |text: &String| {
+            !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control)
+        };
+        if text.as_ref().is_some_and(|text| !is_plain(text)) {
+            let path = path.display();
+            bail!("{path}: `{key}` is no line of at most {MAX_TEXT} bytes with something in it");
+        }
+    }
     Ok(manifest)
+}
+
+/// The text of a file that may be anything: a pipe, a device, without end.
+fn read(path: &Path) -> std::io::Result<String> {
+    if !path.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no ordinary file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(std::io::Error::other(format!("it has more than {MAX_FILE} bytes")));
+    }
+    Ok(text)
 }
 
 fn detect(folder: &Path) -> anyhow::Result<&'static Language> {

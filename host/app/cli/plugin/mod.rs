@@ -1,5 +1,6 @@
 //! `wellcheck plugin`: what authors and users of plugins do with them, one file per subcommand.
 
+mod build;
 mod inspect;
 
 use clap::Subcommand;
@@ -8,12 +9,15 @@ use super::exit::Ended;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Build a plugin from the source in a folder
+    Build(build::Args),
     /// Show what a plugin says of itself, what it imports, and what it costs
     Inspect(inspect::Args),
 }
 
 pub(super) fn run(command: Command) -> Ended {
     match command {
+        Command::Build(args) => build::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     }
 }
