@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use crate::component;
+use crate::contract;
 use crate::project::Project;
 use crate::strip::strip;
 use crate::toolchain::Missing;
@@ -154,6 +155,39 @@ impl Build<'_> {
             return Ok(());
         }
         Err(BuildError::Tool { tool, status: status.to_string() })
+    }
+
+    /// Runs a tool as [`Self::tool`] does, for what it prints on standard output.
+    ///
+    /// # Errors
+    /// When it cannot be started, or fails.
+    pub fn ask(&self, command: &mut Command) -> Result<Vec<u8>, BuildError> {
+        let tool = shown(command);
+        (self.say)(&tool);
+        let done = command
+            .current_dir(&self.project.folder)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("starting {tool}"))?;
+        if done.status.success() {
+            return Ok(done.stdout);
+        }
+        Err(BuildError::Tool { tool, status: done.status.to_string() })
+    }
+
+    /// A fresh folder with the contract and, after it, WIT of one's own.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn contract(&self, further: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.work.join("wit");
+        let written = contract::write_into(&folder).and_then(|()| {
+            let (ours, text) = contract::FILES[0];
+            std::fs::write(folder.join(ours), [text, further].join("\n"))
+        });
+        written.with_context(|| format!("writing `{}`", folder.display()))?;
+        Ok(folder)
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! One file per language in [`language`], and a table there; everything else is the same for all:
 //!
+//! - [`new`] makes a project to begin with, of the templates in `templates`;
 //! - [`project`] is a folder with a plugin's source and its `plugin.toml`;
 //! - [`contract`] is the WIT, which the program carries along;
 //! - [`toolchain`] finds the programs that a language needs, and says how to get what is missing;
@@ -18,6 +19,7 @@ mod clang;
 pub mod component;
 pub mod contract;
 pub mod language;
+pub mod new;
 pub mod project;
 pub mod strip;
 pub mod toolchain;

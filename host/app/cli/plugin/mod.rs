@@ -2,6 +2,7 @@
 
 mod build;
 mod inspect;
+mod new;
 
 use clap::Subcommand;
 
@@ -13,11 +14,14 @@ pub(super) enum Command {
     Build(build::Args),
     /// Show what a plugin says of itself, what it imports, and what it costs
     Inspect(inspect::Args),
+    /// Make a folder with the source of a new plugin
+    New(new::Args),
 }
 
 pub(super) fn run(command: Command) -> Ended {
     match command {
         Command::Build(args) => build::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::New(args) => new::run(&args),
     }
 }

@@ -17,8 +17,9 @@ const TEMPLATE: &str = include_str!("../../templates/cpp/plugin.cpp");
 const FLAGS: &str = include_str!("../../templates/cpp/compile_flags.txt");
 
 fn files(new: &New<'_>) -> Vec<File> {
-    let mut files = vec![new.file("plugin.cpp", TEMPLATE), new.file("compile_flags.txt", FLAGS)];
-    files.extend(clang::KIT.iter().map(|(path, text)| new.file(path, text)));
+    let mut files =
+        vec![File::of("plugin.cpp", TEMPLATE, new), File::of("compile_flags.txt", FLAGS, new)];
+    files.extend(clang::KIT.iter().map(|(path, text)| File::kit(path, text)));
     files
 }
 

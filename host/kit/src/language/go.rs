@@ -44,8 +44,8 @@ const RUNTIME_FOLDER: &str = "go/runtime";
 const OLDEST: (u32, u32) = (1, 24);
 
 fn files(new: &New<'_>) -> Vec<File> {
-    let mut files = vec![new.file("plugin.go", TEMPLATE), new.file("go.mod", MODULE)];
-    files.extend(KIT.iter().map(|(path, text)| new.file(path, text)));
+    let mut files = vec![File::of("plugin.go", TEMPLATE, new), File::of("go.mod", MODULE, new)];
+    files.extend(KIT.iter().map(|(path, text)| File::kit(path, text)));
     files
 }
 

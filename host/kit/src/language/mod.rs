@@ -5,6 +5,9 @@
 mod c;
 mod cpp;
 mod go;
+mod javascript;
+mod python;
+mod rust;
 mod wat;
 mod zig;
 
@@ -34,10 +37,15 @@ pub struct New<'a> {
     pub name: &'a str,
 }
 
-impl New<'_> {
-    /// A file of the project, from a template: `{{name}}` becomes the plugin's name.
-    pub fn file(&self, path: &str, template: &str) -> File {
-        File { path: path.to_owned(), text: template.replace("{{name}}", self.name) }
+impl File {
+    /// A file of a template: `{{name}}` becomes the plugin's name.
+    pub fn of(path: &str, template: &str, new: &New<'_>) -> Self {
+        Self { path: path.to_owned(), text: template.replace("{{name}}", new.name) }
+    }
+
+    /// A file of a kit, as it stands.
+    pub fn kit(path: &str, text: &str) -> Self {
+        Self { path: path.to_owned(), text: text.to_owned() }
     }
 }
 
@@ -51,8 +59,17 @@ pub struct File {
 }
 
 /// Every language, as `--help` lists them.
-pub const LANGUAGES: &[Language] =
-    &[c::LANGUAGE, cpp::LANGUAGE, go::LANGUAGE, zig::LANGUAGE, wat::LANGUAGE];
+pub const LANGUAGES: &[Language] = &[
+    rust::LANGUAGE,
+    python::LANGUAGE,
+    javascript::LANGUAGE,
+    javascript::TYPESCRIPT,
+    c::LANGUAGE,
+    cpp::LANGUAGE,
+    go::LANGUAGE,
+    zig::LANGUAGE,
+    wat::LANGUAGE,
+];
 
 /// The language of that name.
 pub fn named(name: &str) -> Option<&'static Language> {

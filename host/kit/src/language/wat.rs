@@ -20,7 +20,7 @@ const TESTS: &str = include_str!("../../templates/wat/test.toml");
 
 fn files(new: &New<'_>) -> Vec<File> {
     let template = TEMPLATE.replace("{{name-length}}", &new.name.len().to_string());
-    vec![new.file("plugin.wat", &template), new.file("test.toml", TESTS)]
+    vec![File::of("plugin.wat", &template, new), File::of("test.toml", TESTS, new)]
 }
 
 fn build(build: &Build<'_>) -> Result<Vec<u8>, BuildError> {

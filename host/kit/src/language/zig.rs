@@ -23,12 +23,12 @@ const KIT_PATH: &str = "wellcheck/wellcheck.zig";
 
 fn files(new: &New<'_>) -> Vec<File> {
     let mut files = vec![
-        new.file("plugin.zig", TEMPLATE),
-        new.file(KIT_PATH, KIT),
-        new.file("wellcheck/README.md", README),
+        File::of("plugin.zig", TEMPLATE, new),
+        File::of(KIT_PATH, KIT, new),
+        File::of("wellcheck/README.md", README, new),
     ];
     let kit = clang::KIT.iter().filter(|(path, _)| !path.ends_with(".md"));
-    files.extend(kit.map(|(path, text)| new.file(path, text)));
+    files.extend(kit.map(|(path, text)| File::kit(path, text)));
     files
 }
 

@@ -69,7 +69,7 @@ impl Plugin for Echo {
                 "inconclusive" => Reason::Inconclusive,
                 _ => Reason::Internal,
             };
-            return Err(Fault { reason, message: settings.message });
+            return Err(Fault { reason, message: settings.message }.into());
         }
         let mut report = Report::new(status(&settings.status), settings.message)
             .detail("check", context.check())

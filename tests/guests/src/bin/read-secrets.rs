@@ -50,7 +50,7 @@ impl Plugin for ReadSecrets {
             println!("on stdout: {value}");
             eprintln!("on stderr: {value}");
             if settings.fault {
-                return Err(Fault::inconclusive(format!("the secret is {value}")));
+                return Err(Fault::inconclusive(format!("the secret is {value}")).into());
             }
             report.message.push_str(&format!(", {value}"));
             report = report
