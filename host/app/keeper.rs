@@ -5,7 +5,7 @@
 //! /-/reload`). A configuration takes effect entirely, or the one before it goes on and the problems
 //! are shown; plugins come and go one by one. After each change the scheduler gets the whole picture.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use wellcheck_core::config::tree::Place;
 use wellcheck_core::config::{self, Config, Problem, Problems, Server, Severity, Sources};
 use wellcheck_core::endpoint::ListenSpec;
-use wellcheck_core::id::PluginName;
+use wellcheck_core::id::{CheckName, PluginName};
 use wellcheck_core::limits::{HostLimits, LoadLimits};
 use wellcheck_core::snapshot::{Configuration, Held, Setup};
 
@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::folder::Listing;
 use crate::passive::LivePassives;
 use crate::plugins::{Finished, Loaded, Plugins, Quiet};
+use crate::records::Records;
 use crate::registry::{Builtin, Registry};
 use crate::scheduler;
 use crate::sources::{Fingerprint, Fingerprints, Places, SystemLookup, fingerprinted, shown};
@@ -128,6 +129,7 @@ pub(crate) struct Keeper {
     /// What the configuration was last read from.
     read: Shape,
     scheduler: mpsc::Sender<scheduler::Command>,
+    records: Records,
 }
 
 /// The part of a configuration that only a restart changes.
@@ -247,10 +249,16 @@ impl Keeper {
             look,
             read,
             scheduler,
+            records: Records::default(),
         };
         keeper.look_at_plugins(Quiet::Skip);
         keeper.tell_store();
         keeper
+    }
+
+    /// With the records that it is to keep within bounds.
+    pub(crate) fn with_records(self, records: Records) -> Self {
+        Self { records, ..self }
     }
 
     /// The configuration that runs, kept up to date.
@@ -381,6 +389,7 @@ impl Keeper {
                 self.sources = first.sources;
                 self.plugins.retry_blocked();
                 self.tell_store();
+                self.tell_records();
                 (true, first.problems)
             }
             Err(problems) => {
@@ -447,6 +456,13 @@ impl Keeper {
         if !keepers.is_empty() {
             self.plugins.supplier().store.forget(&keepers);
         }
+    }
+
+    /// Records of checks that are gone go too.
+    fn tell_records(&self) {
+        let config = &self.registry.config;
+        let names: BTreeSet<&CheckName> = config.checks.iter().map(|spec| &spec.name).collect();
+        self.records.follow(|name| names.contains(name), config.plugins.records);
     }
 
     async fn hand_over(&self) {

@@ -15,6 +15,7 @@ mod keeper;
 mod modules;
 mod passive;
 mod plugins;
+mod records;
 mod registry;
 mod share;
 mod store;

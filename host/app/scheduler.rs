@@ -46,6 +46,7 @@ use wellcheck_core::time::{Monotonic, Now, WallTime};
 use crate::checks::{Checker, RunContext};
 use crate::clock::Clock;
 use crate::published::Shared;
+use crate::records::{Noted, Records};
 use crate::registry::Entry;
 
 mod belief;
@@ -113,6 +114,8 @@ pub(crate) enum Command {
 pub(crate) struct Scheduler {
     clock: Clock,
     shared: Shared,
+    /// Where runs that failed are kept.
+    records: Records,
     /// By name.
     slots: Vec<Slot>,
     groups: Groups,
@@ -179,16 +182,22 @@ impl Publish {
 
 impl Scheduler {
     /// Starts with no checks. Publishes to `shared`.
-    pub(crate) fn start(clock: Clock, shared: Shared, most_runs: usize) -> mpsc::Sender<Command> {
+    pub(crate) fn start(
+        clock: Clock,
+        shared: Shared,
+        records: Records,
+        most_runs: usize,
+    ) -> mpsc::Sender<Command> {
         let (sender, commands) = mpsc::channel(16);
-        tokio::spawn(Self::new(clock, shared, most_runs).run(commands));
+        tokio::spawn(Self::new(clock, shared, records, most_runs).run(commands));
         sender
     }
 
-    fn new(clock: Clock, shared: Shared, most_runs: usize) -> Self {
+    fn new(clock: Clock, shared: Shared, records: Records, most_runs: usize) -> Self {
         Self {
             clock,
             shared,
+            records,
             slots: Vec::new(),
             groups: Groups::default(),
             pending: HashMap::new(),
@@ -346,8 +355,14 @@ impl Scheduler {
                 asked: slot.spec.judgement.asked(),
             };
             let judgement = slot.spec.judgement.clone();
+            let records = self.records.clone();
             let task = self.runs.spawn(async move {
-                (id, judged(guarded(&*checker, &context, timeout).await, &judgement))
+                let (run, noted) = guarded(&*checker, &context, timeout).await;
+                let run = judged(run, &judgement);
+                if let Some(noted) = noted {
+                    records.keep(&context.check, &noted, &run);
+                }
+                (id, run)
             });
             self.plugin_runs += usize::from(is_plugin);
             self.tasks.insert(task.id(), Task { id, is_plugin, place });
@@ -527,12 +542,16 @@ fn judged(mut run: Run, judgement: &Judgement) -> Run {
 }
 
 /// A kind keeps to its deadline by itself; one that does not is a defect, and is cut off.
-async fn guarded(checker: &dyn Checker, context: &RunContext, timeout: Duration) -> Run {
-    match tokio::time::timeout_at(context.deadline + GRACE, checker.run(context)).await {
-        Ok(run) => run,
+async fn guarded(
+    checker: &dyn Checker,
+    context: &RunContext,
+    timeout: Duration,
+) -> (Run, Option<Noted>) {
+    match tokio::time::timeout_at(context.deadline + GRACE, checker.run_noting(context)).await {
+        Ok(done) => done,
         Err(_elapsed) => {
             let message = format!("the check did not end within its timeout of {timeout:?}");
-            faulted(Fault::new(FaultReason::Timeout, message), timeout + GRACE)
+            (faulted(Fault::new(FaultReason::Timeout, message), timeout + GRACE), None)
         }
     }
 }

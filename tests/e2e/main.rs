@@ -52,6 +52,8 @@ mod postgres_check;
 mod probe;
 mod push_check;
 mod redis_check;
+mod replay;
+mod run_by_hand;
 mod schedule;
 mod secrets;
 mod share;

@@ -66,6 +66,7 @@ use wellcheck_core::snapshot::Facts;
 use wellcheck_net::{Guard, Resolver, Tls, TlsOptions, Trust};
 
 use self::probed::Probed;
+use crate::records::Noted;
 
 /// Every built-in kind, in the order `wellcheck kinds` prints them.
 pub(crate) const KINDS: &[&dyn Kind] = &[
@@ -151,6 +152,12 @@ pub(crate) trait Checker: Send + Sync {
 
     /// Looks at the target once.
     fn run<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Run>;
+
+    /// Likewise, with what a record can be made of; for the runs of a check's life. Kinds that are
+    /// not a plugin leave nothing.
+    fn run_noting<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, (Run, Option<Noted>)> {
+        async move { (self.run(context).await, None) }.boxed()
+    }
 
     /// Likewise for a request that asks for it, with the metrics of its protocol. Kinds that know
     /// more than their report says override it.

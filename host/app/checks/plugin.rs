@@ -7,16 +7,18 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
-use wellcheck_core::config::Config;
+use wellcheck_core::config::{Config, Records};
 use wellcheck_core::grant::Grants;
+use wellcheck_core::id::CheckName;
 use wellcheck_core::limits::RunLimits;
 use wellcheck_core::outcome::{Fault, FaultReason, Outcome, Run};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::snapshot::Facts;
-use wellcheck_wasm::{Invocation, PluginRun, Standings, Supplies, Usage};
+use wellcheck_wasm::{Invocation, Plugin, PluginRun, Standings, Supplies, Tape, Usage};
 
 use super::{Checker, RunContext};
 use crate::plugins::Loaded;
+use crate::records::Noted;
 use crate::store::Store;
 
 /// What the configuration gives to a plugin for one check.
@@ -29,6 +31,8 @@ pub(crate) struct Given {
     /// All secrets by name; the grants decide.
     pub(crate) secrets: Arc<BTreeMap<String, String>>,
     pub(crate) redactor: Redactor,
+    /// What is kept of runs that fail.
+    pub(crate) records: Records,
 }
 
 impl Given {
@@ -45,6 +49,7 @@ impl Given {
             limits: Arc::new(limits.clone()),
             secrets: Arc::clone(&config.secrets),
             redactor: config.redactor.clone(),
+            records: config.plugins.records,
         }
     }
 }
@@ -89,9 +94,29 @@ impl PluginChecker {
         })
     }
 
-    /// Looks once; what the run wants to keep is not kept. Where the check's state may not be taken
-    /// for empty and cannot be read, the plugin does not run, and the run is inconclusive.
+    /// What it may reach.
+    pub(crate) fn grants(&self) -> &Grants {
+        &self.given.grants
+    }
+
+    /// The plugin that runs.
+    pub(crate) fn plugin(&self) -> &Plugin {
+        &self.loaded.plugin
+    }
+
+    /// Looks once; what the run wants to keep is not kept.
     pub(crate) async fn look(&self, context: &RunContext) -> PluginRun {
+        self.look_noting(context, None).await.0
+    }
+
+    /// Looks once, and notes what the run sees on a tape, if there is one. Where the check's state
+    /// may not be taken for empty and cannot be read, the plugin does not run, and the run is
+    /// inconclusive.
+    pub(crate) async fn look_noting(
+        &self,
+        context: &RunContext,
+        tape: Option<Arc<Tape>>,
+    ) -> (PluginRun, Option<Noted>) {
         let Self { loaded, settings, given, env, supplier } = self;
         let began = Instant::now();
         let left = || context.deadline.saturating_duration_since(Instant::now());
@@ -101,7 +126,7 @@ impl PluginChecker {
         };
         let state = match state {
             Ok(state) => state,
-            Err(why) => return without_state(why, began.elapsed()),
+            Err(why) => return (without_state(why, began.elapsed()), None),
         };
         let invocation = Invocation {
             check: context.check.clone(),
@@ -120,7 +145,19 @@ impl PluginChecker {
             },
             tape: None,
         };
-        loaded.plugin.run(invocation).await
+        let Some(tape) = tape else { return (loaded.plugin.run(invocation).await, None) };
+        let noting = Invocation { tape: Some(Arc::clone(&tape)), ..invocation.clone() };
+        let done = loaded.plugin.run(noting).await;
+        let (plugin, run) = (loaded.plugin.clone(), done.run.clone());
+        let noted = Noted { tape, plugin, invocation, run, bounds: given.records };
+        (done, Some(noted))
+    }
+
+    /// Keeps what a run wants to keep.
+    pub(crate) fn keep(&self, check: &CheckName, done: &mut PluginRun) {
+        if let Some(state) = done.state.take() {
+            self.supplier.store.keep(check, self.loaded.plugin.name(), Arc::new(state));
+        }
     }
 }
 
@@ -138,12 +175,20 @@ impl Checker for PluginChecker {
 
     fn run<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, Run> {
         async move {
-            let done = self.look(context).await;
-            if let Some(state) = done.state {
-                let plugin = self.loaded.plugin.name();
-                self.supplier.store.keep(&context.check, plugin, Arc::new(state));
-            }
+            let mut done = self.look(context).await;
+            self.keep(&context.check, &mut done);
             done.run
+        }
+        .boxed()
+    }
+
+    fn run_noting<'a>(&'a self, context: &'a RunContext) -> BoxFuture<'a, (Run, Option<Noted>)> {
+        async move {
+            let Records { each, bytes, .. } = self.given.records;
+            let tape = (each > 0).then(|| Tape::new(bytes));
+            let (mut done, noted) = self.look_noting(context, tape).await;
+            self.keep(&context.check, &mut done);
+            (done.run, noted)
         }
         .boxed()
     }

@@ -8,6 +8,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::exit::{Ended, Exit, OrExit};
+use super::records;
 use super::remote::{Remote, TIMEOUT, call};
 use super::setup;
 use super::table::columns;
@@ -15,7 +16,7 @@ use super::table::columns;
 /// How long `run` waits for the outcome.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// Run, pause and resume the checks of a running server.
+/// Run, pause and resume the checks of a running server, and see why they failed.
 #[derive(Debug, Subcommand)]
 pub(super) enum Check {
     /// Run a check now, and print its outcome
@@ -30,6 +31,10 @@ pub(super) enum Check {
     },
     /// Let a check go on after a pause
     Resume(One),
+    /// List the last runs of a plugin check that failed
+    Records(records::List),
+    /// Save one of them, to be run again with `wellcheck plugin replay`
+    Record(records::One),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -83,6 +88,8 @@ pub(super) fn check(command: &Check) -> Ended {
         Check::Run(one) => return run(one),
         Check::Pause { one, r#for } => (one, "pause", json!({ "for": r#for })),
         Check::Resume(one) => (one, "resume", Value::Null),
+        Check::Records(args) => return records::list(args),
+        Check::Record(args) => return records::one(args),
     };
     order(one, what, &body).or_exit(Exit::UNAVAILABLE)?;
     setup::print(&format!("{what}d `{}`\n", one.name))?;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 /// Shown below every command's help.
 pub(super) const HELP: &str = "Exit codes:
   run                     0 pass, 1 warn, 2 fail, 3 unknown (also for wrong arguments)
+  plugin replay           likewise; with --expect-same: 0 the recorded outcome, 1 another one
   healthcheck             0 healthy, 1 anything else
   agent share             0 healthy, 1 anything else (also for wrong arguments)
   everything else         0 done, 64 wrong arguments, 65 bad configuration or plugin,

@@ -8,15 +8,19 @@ mod check_url;
 mod compile;
 mod control;
 mod exit;
+mod given;
 mod import;
 mod kinds;
 mod plugin;
 mod push;
+mod record;
+mod records;
 mod remote;
 mod run;
 mod serve;
 mod setup;
 mod shell;
+mod spread;
 mod status;
 mod table;
 mod token;
@@ -53,7 +57,7 @@ struct Cli {
 enum Command {
     /// Run all checks again and again, and serve their health
     Serve(serve::Args),
-    /// Run one plugin file or one configured check, once
+    /// Run one plugin file or one configured check
     Run(run::Args),
     /// Look for problems in the configuration
     Validate(validate::Args),
@@ -62,7 +66,7 @@ enum Command {
     Plugin(plugin::Command),
     /// Show the checks of a running server
     Status(status::Args),
-    /// Run, pause and resume the checks of a running server
+    /// Run, pause and resume the checks of a running server, and see why they failed
     #[command(subcommand)]
     Check(control::Check),
     /// List, open and end the maintenance windows of a running server

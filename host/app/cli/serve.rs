@@ -21,6 +21,7 @@ use crate::keeper::{self, Keeper};
 use crate::modules::Modules;
 use crate::plugins::Plugins;
 use crate::published::{Shared, SharedStandings};
+use crate::records::Records;
 use crate::scheduler::{self, Scheduler};
 use crate::server::{self, App, Draining, Listener};
 use crate::share::Asker;
@@ -92,12 +93,14 @@ pub(super) fn run(args: Args) -> Ended {
 
         let clock = Clock::start();
         let shared = Shared::new();
-        let scheduler = Scheduler::start(clock, shared.clone(), most_runs());
+        let records = Records::default();
+        let scheduler = Scheduler::start(clock, shared.clone(), records.clone(), most_runs());
         let standings = SharedStandings { shared: shared.clone(), clock };
         let supplier = Supplier { store: store.clone(), standings: Some(Arc::new(standings)) };
         let asker = Asker::new(&tools);
         let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier.clone());
-        let keeper = Keeper::new(places, tools.clone(), clock, first, plugins, scheduler.clone());
+        let keeper = Keeper::new(places, tools.clone(), clock, first, plugins, scheduler.clone())
+            .with_records(records.clone());
         let live = keeper.live();
         let passives = keeper.passives();
         let modules = Modules::new(tools, live.clone(), keeper.loaded(), supplier);
@@ -114,6 +117,7 @@ pub(super) fn run(args: Args) -> Ended {
         let scheduler = scheduler::Handle::new(scheduler);
         let app = App {
             shared,
+            records,
             live,
             demand,
             asker,

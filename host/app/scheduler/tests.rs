@@ -347,7 +347,7 @@ async fn outcome(shared: &Shared, name: &str, wanted: impl Fn(&Outcome) -> bool)
 #[tokio::test]
 async fn a_check_that_panics_is_a_fault_and_the_others_go_on() {
     let shared = Shared::new();
-    let commands = Scheduler::start(Clock::start(), shared.clone(), 10);
+    let commands = Scheduler::start(Clock::start(), shared.clone(), Records::default(), 10);
     let entries = vec![entry("panics", true), entry("steady", false)];
     let apply = Command::Apply {
         entries,

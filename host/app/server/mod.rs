@@ -23,6 +23,8 @@
 //! | `GET /api/v1/checks/{name}` | one check with its last outcome and log |
 //! | `POST /api/v1/checks/{name}/run` | runs it now; needs a token with the role `operate` |
 //! | `POST /api/v1/checks/{name}/pause`, `/api/v1/checks/{name}/resume` | stops it, `{"for": "1h"}`, and lets it go on; likewise |
+//! | `GET /api/v1/checks/{name}/records` | the last runs of a plugin check that failed; likewise |
+//! | `GET /api/v1/checks/{name}/records/{number}` | one of them, to be run again with `wellcheck plugin replay`; likewise |
 //! | `GET /api/v1/maintenance` | maintenance windows; `POST` opens one, `{"for": "1h", "title": "", "names": [], "tags": []}`, likewise |
 //! | `DELETE /api/v1/maintenance/{name}` | ends one, by its number; likewise |
 //! | `GET /api/v1/endpoints/statuses` | every check as Gatus has it |
@@ -57,6 +59,7 @@ mod listen;
 mod negotiate;
 mod probe;
 mod push;
+mod records;
 mod routes;
 mod share;
 mod stall;
@@ -88,6 +91,7 @@ use crate::keeper::{Handle, Live};
 use crate::modules::Modules;
 use crate::passive::LivePassives;
 use crate::published::Shared;
+use crate::records::Records;
 use crate::scheduler;
 use crate::share::Asker;
 use crate::store::Store;
@@ -97,6 +101,8 @@ use crate::store::Store;
 pub(crate) struct App {
     /// The picture to answer from.
     pub(crate) shared: Shared,
+    /// The last runs that failed.
+    pub(crate) records: Records,
     /// The configuration that runs: who may do what, and what may be asked for.
     pub(crate) live: Live,
     /// Where checks run that a request asks for.
@@ -208,8 +214,8 @@ impl Body {
 
 /// A path and what answers it.
 struct Route {
-    /// `{name}` at the end or between two `/` stands for one segment, `{rest}` at the end for one or
-    /// more.
+    /// `{name}` at the end or between two `/` stands for one segment, `{number}` at the end for
+    /// another one, `{rest}` at the end for one or more.
     path: &'static str,
     does: Does,
 }
@@ -252,6 +258,11 @@ const ROUTES: &[Route] = &[
     Route { path: "/api/v1/checks/{name}/run", does: Does::Wait("POST", control::run) },
     Route { path: "/api/v1/checks/{name}/pause", does: Does::Wait("POST", control::pause) },
     Route { path: "/api/v1/checks/{name}/resume", does: Does::Wait("POST", control::resume) },
+    Route { path: "/api/v1/checks/{name}/records", does: Does::Wait("GET, HEAD", records::list) },
+    Route {
+        path: "/api/v1/checks/{name}/records/{number}",
+        does: Does::Wait("GET, HEAD", records::one),
+    },
     Route {
         path: "/api/v1/maintenance",
         does: Does::Wait("GET, HEAD, POST", control::maintenance),
@@ -298,6 +309,10 @@ fn is_silent(site: &Site, path: &str) -> bool {
 fn fits<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     if let Some(prefix) = pattern.strip_suffix("{rest}") {
         return path.strip_prefix(prefix).filter(|rest| !rest.is_empty());
+    }
+    if let Some(pattern) = pattern.strip_suffix("/{number}") {
+        let (path, number) = path.rsplit_once('/')?;
+        return fits(pattern, path).filter(|_| !number.is_empty());
     }
     let Some((prefix, suffix)) = pattern.split_once("{name}") else {
         return (pattern == path).then_some("");
@@ -390,6 +405,8 @@ mod tests {
         assert_eq!(found("/health/shop"), Some(("/health/{name}", "shop")));
         assert_eq!(fits("/a/{name}/b", "/a/x/b"), Some("x"));
         assert_eq!(fits("/a/{rest}", "/a/x/b"), Some("x/b"));
+        assert_eq!(fits("/a/{name}/b/{number}", "/a/x/b/7"), Some("x"));
+        assert_eq!(fits("/a/{name}/b/{number}", "/a/x/b/"), None);
         assert_eq!((fits("/a/{name}/b", "/a//b"), fits("/a/{rest}", "/a/")), (None, None));
         for path in ["/health/", "/health/a/b", "/healthz/", "", "*", "/api/v1/checks/"] {
             assert_eq!(found(path), None, "{path}");

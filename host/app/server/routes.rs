@@ -27,6 +27,8 @@ pub(super) const SILENT: &[&str] = &[
     "/api/v1/checks/{name}/run",
     "/api/v1/checks/{name}/pause",
     "/api/v1/checks/{name}/resume",
+    "/api/v1/checks/{name}/records",
+    "/api/v1/checks/{name}/records/{number}",
     "/api/v1/maintenance/{name}",
     "/api/v1/agent/share/http-healthcheck",
     "/api/v2/agent/share/http-healthcheck",

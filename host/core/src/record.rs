@@ -1,9 +1,9 @@
 //! What a run asked for and got, in a form that can be kept and run again.
 //!
 //! A record is JSON, `wellcheck-record/1`. Everything in it is what the plugin was told, with secrets
-//! taken out: configured ones wherever they stand, and the values of the headers that carry
-//! credentials ([`is_credential`]) whoever wrote them. What a target tells only this plugin (a token
-//! in a JSON body) is in the record as it was told. Times are milliseconds since the run began.
+//! taken out wherever they stand: configured ones, and the values of the headers that carry
+//! credentials ([`is_credential`]), whoever wrote them. What a target tells only this plugin, and the
+//! plugin puts into no such header, is in the record as it was told. Times are milliseconds since the run began.
 
 use std::collections::BTreeMap;
 
@@ -45,6 +45,10 @@ pub struct Record {
     /// By their keys in the configuration, as they are written there; what `http` attaches is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub grants: BTreeMap<String, Vec<String>>,
+    /// What it might use at most, by the keys of `[check.limits]`, in bytes, milliseconds or as a
+    /// number: those that were not the usual ones.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, u64>,
     /// What its random numbers were made of: 64 hexadecimal digits.
     pub random: String,
     /// The environment that it saw.

@@ -77,10 +77,20 @@ impl Redactor {
                 list.extend(url.query().map(Into::into));
             }
         }
+        Self::of(list)
+    }
+
+    fn of(mut list: Vec<Arc<str>>) -> Self {
         list.retain(|value| value.len() >= MIN_REDACTED);
         list.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         list.dedup();
         Self { values: list.into() }
+    }
+
+    /// A redactor for these values besides.
+    #[must_use]
+    pub fn and<'a>(&self, values: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::of(self.values.iter().chain(Self::new(values).values.iter()).cloned().collect())
     }
 
     /// `text` without any of the known values.
@@ -137,6 +147,8 @@ mod tests {
         let redactor = Redactor::new(["hunter2", "hunter2-and-more", "a\"b\"c", "x"]);
         assert_eq!(redactor.apply("x hunter2-and-more, hunter2"), "x [redacted], [redacted]");
         assert_eq!(redactor.apply(r#"{"k":"a\"b\"c"}"#), r#"{"k":"[redacted]"}"#);
+        let more = redactor.and(["hunter3"]);
+        assert_eq!(more.apply("hunter2 hunter3"), "[redacted] [redacted]");
         let redactor = Redactor::new(["p w&d/ä"]);
         for text in ["p+w%26d%2F%C3%A4", "p%20w&d/%C3%A4"] {
             assert_eq!(redactor.apply(text), "[redacted]", "{text}");

@@ -7,6 +7,7 @@
 //! - [`contract`] is the WIT, which the program carries along;
 //! - [`toolchain`] finds the programs that a language needs, and says how to get what is missing;
 //! - [`component`] makes a component of what a compiler left, with its metadata;
+//! - [`metadata`] reads whose a component is;
 //! - [`strip`] takes out what is there for debugging;
 //! - [`bindings`] generates what C and Go call the contract by;
 //! - [`build`] does all of that in order.
@@ -19,6 +20,7 @@ mod clang;
 pub mod component;
 pub mod contract;
 pub mod language;
+pub mod metadata;
 pub mod new;
 pub mod project;
 pub mod strip;

@@ -97,6 +97,8 @@ impl WasiHttpView for HostState {
 pub(crate) struct RunShared {
     pub(crate) cpu: Cpu,
     pub(crate) memory_peak: AtomicUsize,
+    /// Making the instance, in nanoseconds.
+    pub(crate) instantiate: AtomicU64,
     pub(crate) requests: AtomicU32,
     pub(crate) requests_open: AtomicU32,
     pub(crate) bytes: AtomicU64,

@@ -97,6 +97,8 @@ pub struct PluginRun {
 pub struct Usage {
     /// CPU time of the instance, from making it to dropping it.
     pub cpu: Duration,
+    /// Making the instance, by the wall.
+    pub instantiate: Duration,
     /// Most linear memory at once, in bytes.
     pub memory_peak: usize,
     /// HTTP requests that were made.
@@ -322,6 +324,7 @@ pub(crate) async fn execute(
     };
     let used = Usage {
         cpu: shared.cpu.used(),
+        instantiate: Duration::from_nanos(shared.instantiate.load(Ordering::Relaxed)),
         memory_peak: shared.memory_peak.load(Ordering::Relaxed),
         requests: shared.requests.load(Ordering::Relaxed),
         bytes: shared.bytes.load(Ordering::Relaxed),

@@ -1,8 +1,10 @@
 //! `wellcheck plugin`: what authors and users of plugins do with them, one file per subcommand.
 
+mod bench;
 mod build;
 mod inspect;
 mod new;
+mod replay;
 
 use clap::Subcommand;
 
@@ -16,6 +18,10 @@ pub(super) enum Command {
     Inspect(inspect::Args),
     /// Make a folder with the source of a new plugin
     New(new::Args),
+    /// Run a plugin again in the world that a record is of
+    Replay(replay::Args),
+    /// Measure what a fresh instance of a plugin costs
+    Bench(bench::Args),
 }
 
 pub(super) fn run(command: Command) -> Ended {
@@ -23,5 +29,7 @@ pub(super) fn run(command: Command) -> Ended {
         Command::Build(args) => build::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::New(args) => new::run(&args),
+        Command::Replay(args) => replay::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }

@@ -127,6 +127,24 @@ pub const PLUGINS: &[Key] = &[
         "The most that `plugins/NAME.toml` may grant. Whoever can drop a file must not be able to grant it anything, so the default is nothing. Its `env` is also what `${NAME}` may stand for in a sidecar. A sidecar is a regular file in the plugins folder, of at most 256 KiB and 16 checks; one that cannot be read or has a problem holds its own check.",
     ),
     key(
+        "records",
+        "5",
+        "records = 20",
+        "How many records of failing runs are kept of each check that a plugin runs, in memory, newest first; 0 to 1000, 0 for none. A record is what the run asked for and got, without secrets; `wellcheck check record` saves one, and `wellcheck plugin replay` runs it again.",
+    ),
+    key(
+        "record-bytes",
+        "\"256KiB\"",
+        "record-bytes = \"1MiB\"",
+        "Bytes of bodies, files and state in one record, at most 16 MiB; what is more is left out, and the record says so.",
+    ),
+    key(
+        "records-bytes",
+        "\"64MiB\"",
+        "records-bytes = \"8MiB\"",
+        "Bytes of all records together, at most 1 GiB; the oldest go first.",
+    ),
+    key(
         "limits",
         "see `[plugins.limits]`",
         "limits = { slots = 64 }",

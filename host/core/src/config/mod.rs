@@ -32,7 +32,7 @@ use crate::grant::Grants;
 use crate::group::GroupSpec;
 use crate::id::{CheckName, PluginName};
 use crate::import::Options;
-use crate::limits::{HostLimits, LoadLimits};
+use crate::limits::{HostLimits, KIB, LoadLimits, MIB};
 use crate::maintenance::Window;
 use crate::module::ModuleSpec;
 use crate::redact::Redactor;
@@ -251,6 +251,26 @@ pub struct Plugins {
     pub load: LoadLimits,
     /// What the host holds ready for plugins.
     pub host: HostLimits,
+    /// What is kept of runs that failed.
+    pub records: Records,
+}
+
+/// `records`, `record-bytes` and `records-bytes` of `[plugins]`: what is kept, in memory, of the
+/// runs of plugins that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Records {
+    /// Records of each check; 0 for none.
+    pub each: usize,
+    /// Bytes of bodies, files and state in one record.
+    pub bytes: usize,
+    /// Bytes of all records together.
+    pub all_bytes: usize,
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self { each: 5, bytes: 256 * KIB, all_bytes: 64 * MIB }
+    }
 }
 
 /// `[runs]`: how many checks run at once.

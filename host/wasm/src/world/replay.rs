@@ -8,18 +8,22 @@ use std::time::Duration;
 use bytes::Bytes;
 use wellcheck_core::grant::Grants;
 use wellcheck_core::id::CheckName;
-use wellcheck_core::limits::RunLimits;
+use wellcheck_core::limits::{RUN_LIMITS, RunLimits};
 use wellcheck_core::record::{self, Record};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::status::Status;
 
-use super::{Asked, Script, Scripted, World};
+use super::{Asked, Script, Scripted, Tape, World};
 use crate::plugin::Plugin;
 use crate::run::{Invocation, PluginRun, Supplies};
+use crate::text::cleaned;
 use crate::{Standing, Standings};
 
 /// What a secret is when a record is run again: nobody kept the real one.
 const SECRET: &str = "wellcheck-replayed-secret";
+
+/// Longest timeout of a run, in milliseconds: a day, as in the configuration.
+const MAX_TIMEOUT: u64 = 24 * 60 * 60 * 1000;
 
 /// Why a record cannot be run again.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +64,20 @@ impl Replay {
             CheckName::new(&record.check).map_err(|error| broken("check", error.to_string()))?;
         let random = unhex(&record.random)
             .ok_or_else(|| broken("random", "expected 64 hexadecimal digits".to_owned()))?;
+        if let Some(path) = record.files.keys().find(|path| !is_plain(path)) {
+            let why = format!(
+                "found the path `{}`, expected an absolute one without `.` and `..`",
+                cleaned(path, 200)
+            );
+            return Err(broken("files", why));
+        }
+        let mut limits = RunLimits::default();
+        for (name, value) in &record.limits {
+            let row = RUN_LIMITS.iter().find(|row| row.name == name).ok_or_else(|| {
+                broken("limits", format!("there is no limit `{}`", cleaned(name, 200)))
+            })?;
+            (row.set)(&mut limits, (*value).clamp(row.smallest, row.largest));
+        }
         let list = record.http.iter().map(|exchange| Scripted {
             method: Some(exchange.method.clone()),
             url: exchange.url.clone(),
@@ -91,8 +109,8 @@ impl Replay {
             check,
             settings: record.settings.to_string().into(),
             grants: Arc::new(grants),
-            limits: Arc::new(RunLimits::default()),
-            timeout: Duration::from_millis(record.timeout.max(1)),
+            limits: Arc::new(limits),
+            timeout: Duration::from_millis(record.timeout.clamp(1, MAX_TIMEOUT)),
             failures_in_a_row: record.failures_in_a_row,
             traceparent: None,
             redact: Redactor::default(),
@@ -107,6 +125,18 @@ impl Replay {
     pub fn with_limits(mut self, limits: RunLimits) -> Self {
         self.invocation.limits = Arc::new(limits);
         self
+    }
+
+    /// With a tape, for what this run in turn asks for.
+    #[must_use]
+    pub fn taped(mut self, tape: Arc<Tape>) -> Self {
+        self.invocation.tape = Some(tape);
+        self
+    }
+
+    /// What the run is given.
+    pub fn invocation(&self) -> &Invocation {
+        &self.invocation
     }
 
     /// Runs a plugin in this world, once.
@@ -146,6 +176,14 @@ pub fn from_record(standing: &record::Standing) -> Result<Standing, String> {
         age: standing.age.map(|age| Duration::from_secs_f64(age.clamp(0.0, 1e12) / 1e3)),
         observations: standing.observations.iter().cloned().map(Into::into).collect(),
     })
+}
+
+/// Absolute, and without anything that leads upwards.
+fn is_plain(path: &str) -> bool {
+    let plain = |segment: &str| !segment.is_empty() && segment != "." && segment != "..";
+    // A folder ends with a slash.
+    let rest = path.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
+    rest.is_some_and(|rest| rest.split('/').all(plain)) && !path.contains('\0')
 }
 
 fn unhex(text: &str) -> Option<[u8; 32]> {

@@ -1,7 +1,7 @@
 //! What a run asked for and got, noted while it goes on.
 //!
-//! Bodies are kept by reference as they pass, so that a tape costs a run next to nothing; only who
-//! wants its record pays for one.
+//! What passes is copied as far as the tape has room, so that a tape costs a run next to nothing;
+//! only who wants its record pays for one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
@@ -17,6 +17,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 use wellcheck_core::format::api;
 use wellcheck_core::grant::GrantKind;
+use wellcheck_core::limits::{RUN_LIMITS, RunLimits};
 use wellcheck_core::outcome::Run;
 use wellcheck_core::record::{
     self, Answer, Blob, Chunk, Exchange, Failed, PluginId, Record, Reply, Standing, is_credential,
@@ -138,7 +139,6 @@ impl Tape {
 
     /// The record of a run that is over, with every secret taken out.
     pub fn record(&self, plugin: &Plugin, invocation: &Invocation, run: &Run) -> Record {
-        let redact = &invocation.redact;
         let now = Instant::now();
         let fresh;
         let began = match self.began.get() {
@@ -149,6 +149,7 @@ impl Tape {
             }
         };
         let notes = lock(&self.notes);
+        let redact = &invocation.redact.and(credentials(&notes.http));
         let mut gaps = notes.gaps.clone();
         let uses_sockets = |used: &&wellcheck_core::grant::Use| used.kind == GrantKind::Sockets;
         if run.used.iter().any(|used| uses_sockets(&used)) {
@@ -171,18 +172,27 @@ impl Tape {
                 *content = blob(content, &format!("the file `{path}`"), &mut gaps);
             }
         }
-        let state = invocation.supplies.state.iter();
-        let state = state
-            .map(|(key, value)| {
-                (key.clone(), blob(&Blob(value.to_vec()), &format!("state `{key}`"), &mut gaps))
-            })
-            .collect();
+        let mut room = self.most.saturating_sub(notes.kept);
+        let mut state = BTreeMap::new();
+        for (key, value) in invocation.supplies.state.iter() {
+            let what = format!("state `{key}`");
+            match room.checked_sub(value.len()) {
+                Some(rest) => {
+                    room = rest;
+                    state.insert(key.clone(), blob(&Blob(value.to_vec()), &what, &mut gaps));
+                }
+                None => {
+                    gaps.insert(format!("{what} is too large to be kept"));
+                }
+            }
+        }
         let mut checks = notes.checks.clone();
         for standing in checks.values_mut().flatten() {
             redact.apply_to(&mut standing.message);
         }
         let env = invocation.supplies.env.iter();
-        let outcome = serde_json::from_slice(&api::run(run)).expect("our own JSON");
+        let mut outcome = serde_json::from_slice(&api::run(run)).expect("our own JSON");
+        walk(&mut outcome, redact);
         Record {
             format: record::FORMAT.to_owned(),
             plugin: PluginId {
@@ -196,6 +206,7 @@ impl Tape {
             failures_in_a_row: invocation.failures_in_a_row,
             settings: json_without_secrets(&invocation.settings, redact),
             grants,
+            limits: unusual(&invocation.limits),
             random: hex(&began.random),
             env: env.map(|(name, value)| (name.clone(), redact.apply(value).into())).collect(),
             state,
@@ -208,6 +219,14 @@ impl Tape {
             outcome,
         }
     }
+}
+
+/// The limits that are not the usual ones.
+fn unusual(limits: &RunLimits) -> BTreeMap<String, u64> {
+    let usual = RunLimits::default();
+    let rows = RUN_LIMITS.iter().map(|row| (row, (row.get)(limits)));
+    let unusual = rows.filter(|(row, value)| *value != (row.get)(&usual));
+    unusual.map(|(row, value)| (row.name.to_owned(), value)).collect()
 }
 
 /// Random bytes that nobody can guess.
@@ -243,17 +262,49 @@ fn kept_standing(standing: &crate::Standing) -> Standing {
 }
 
 fn json_without_secrets(text: &str, redact: &Redactor) -> serde_json::Value {
-    fn walk(value: &mut serde_json::Value, redact: &Redactor) {
-        match value {
-            serde_json::Value::String(text) => redact.apply_to(text),
-            serde_json::Value::Array(list) => list.iter_mut().for_each(|v| walk(v, redact)),
-            serde_json::Value::Object(map) => map.values_mut().for_each(|v| walk(v, redact)),
-            _ => {}
-        }
-    }
     let mut value = serde_json::from_str(text).unwrap_or_default();
     walk(&mut value, redact);
     value
+}
+
+/// Takes secrets out of every text in a value.
+fn walk(value: &mut serde_json::Value, redact: &Redactor) {
+    match value {
+        serde_json::Value::String(text) => redact.apply_to(text),
+        serde_json::Value::Array(list) => list.iter_mut().for_each(|v| walk(v, redact)),
+        serde_json::Value::Object(map) => map.values_mut().for_each(|v| walk(v, redact)),
+        _ => {}
+    }
+}
+
+/// Shortest value of a header that is taken for a secret everywhere else too: a cookie may well be
+/// `theme=dark`.
+const MIN_CREDENTIAL: usize = 8;
+
+/// The values of headers that carry credentials, without what is no secret in them.
+fn credentials(http: &[Exchange]) -> Vec<&str> {
+    let mut found = Vec::new();
+    for exchange in http {
+        let told: &[_] = match &exchange.reply {
+            Reply::Answer(answer) => &answer.headers,
+            _ => &[],
+        };
+        let all = exchange.headers.iter().chain(told);
+        for (name, value) in all.filter(|(name, _)| is_credential(name)) {
+            if name.eq_ignore_ascii_case("set-cookie") {
+                let cookie = value.split(';').next().unwrap_or_default();
+                found.extend(cookie.split_once('=').map(|(_, value)| value));
+            } else if name.eq_ignore_ascii_case("cookie") {
+                let cookies = value.split(';').filter_map(|cookie| cookie.split_once('='));
+                found.extend(cookies.map(|(_, value)| value));
+            } else {
+                // Of `Bearer TOKEN`, the token.
+                found.push(value.as_str());
+                found.extend(value.split_once(' ').map(|(_, value)| value));
+            }
+        }
+    }
+    found.iter().map(|value| value.trim()).filter(|value| value.len() >= MIN_CREDENTIAL).collect()
 }
 
 fn without_secrets(

@@ -10,9 +10,9 @@ use super::grants::Owned;
 use crate::config::keys;
 use crate::config::reader::Reader;
 use crate::config::tree::{Place, Table, Text, Value};
-use crate::config::{Plugins, Problems, Programs, Role, Server, Token};
+use crate::config::{Plugins, Problems, Programs, Records, Role, Server, Token};
 use crate::grant::SecretName;
-use crate::limits::{HOST_LIMITS, LOAD_LIMITS};
+use crate::limits::{HOST_LIMITS, LOAD_LIMITS, MIB};
 use crate::redact::MIN_REDACTED;
 
 impl Resolver<'_> {
@@ -43,6 +43,7 @@ impl Resolver<'_> {
             cache: reader.text("cache", &mut self.problems).map(|text| PathBuf::from(text.value)),
             ..Plugins::default()
         };
+        plugins.records = records(&mut reader, &mut self.problems);
         if let Some(table) = reader.table("sidecar-grants", &mut self.problems) {
             plugins.sidecar_grants = self.grants("`sidecar-grants`", table, Owned::Sidecars).0;
         }
@@ -172,6 +173,19 @@ impl Resolver<'_> {
             }
         }
     }
+}
+
+fn records(reader: &mut Reader, problems: &mut Problems) -> Records {
+    let usual = Records::default();
+    let mut size = |key, largest: usize, usual: usize| {
+        let bytes = reader.size(key, 0..=largest as u64, problems);
+        bytes.and_then(|bytes| usize::try_from(bytes).ok()).unwrap_or(usual)
+    };
+    let bytes = size("record-bytes", 16 * MIB, usual.bytes);
+    let all_bytes = size("records-bytes", 1024 * MIB, usual.all_bytes);
+    let each = reader.integer("records", 0..=1000, problems);
+    let each = each.and_then(|each| usize::try_from(each).ok()).unwrap_or(usual.each);
+    Records { each, bytes, all_bytes }
 }
 
 /// The built-in routes of a listener. An empty list is none of them, which is not the same as no list.
