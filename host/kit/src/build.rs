@@ -197,7 +197,9 @@ fn shown(command: &Command) -> String {
     let mut tool = tool.to_string_lossy().into_owned();
     // A subcommand, and no file or switch.
     let first = command.get_args().next().map(OsStr::to_string_lossy);
-    if let Some(first) = first.filter(|word| word.chars().all(|c| c.is_ascii_lowercase())) {
+    if let Some(first) =
+        first.filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '+'))
+    {
         tool.push(' ');
         tool.push_str(&first);
     }

@@ -10,6 +10,7 @@
 //! - [`metadata`] reads whose a component is;
 //! - [`strip`] takes out what is there for debugging;
 //! - [`bindings`] generates what C and Go call the contract by;
+//! - [`sources`] sees when a project changed;
 //! - [`build`] does all of that in order.
 //!
 //! Nothing here runs a plugin: that is `wellcheck-wasm`'s.
@@ -23,5 +24,6 @@ pub mod language;
 pub mod metadata;
 pub mod new;
 pub mod project;
+pub mod sources;
 pub mod strip;
 pub mod toolchain;

@@ -39,8 +39,23 @@ pub struct Manifest {
     pub world: Option<String>,
 }
 
+/// How a project's plugin is run, as its author has written it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sidecar {
+    /// A JSON object.
+    pub settings: serde_json::Value,
+    /// Each grant with one value.
+    pub grants: Vec<(String, String)>,
+}
+
+impl Default for Sidecar {
+    fn default() -> Self {
+        Self { settings: serde_json::Value::Object(serde_json::Map::new()), grants: Vec::new() }
+    }
+}
+
 /// A project, and what is known of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Project {
     /// Its folder.
     pub folder: PathBuf,
@@ -84,6 +99,60 @@ impl Project {
     /// Where the built component goes.
     pub fn output(&self) -> PathBuf {
         self.folder.join(format!("{}.wasm", self.manifest.name))
+    }
+
+    /// Settings and grants as `NAME.toml` has them: the file that goes beside the plugin. Nothing
+    /// where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or has another form.
+    pub fn sidecar(&self) -> anyhow::Result<Sidecar> {
+        let path = self.folder.join(format!("{}.toml", self.manifest.name));
+        let text = match read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Sidecar::default());
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("reading `{}`", path.display()));
+            }
+        };
+        let shown = path.display();
+        let mut table: toml::Table =
+            toml::from_str(&text).map_err(|error| anyhow!("{shown}: {error}"))?;
+        // Of several checks, the first.
+        if let Some(toml::Value::Array(checks)) = table.remove("check") {
+            match checks.into_iter().next() {
+                Some(toml::Value::Table(first)) => table = first,
+                _ => bail!("{shown}: `check` has no table"),
+            }
+        }
+        let settings = match table.remove("settings") {
+            None => toml::Table::new(),
+            Some(toml::Value::Table(settings)) => settings,
+            Some(_) => bail!("{shown}: `settings` is no table"),
+        };
+        let mut grants = Vec::new();
+        let granted = match table.remove("grants") {
+            None => toml::Table::new(),
+            Some(toml::Value::Table(grants)) => grants,
+            Some(_) => bail!("{shown}: `grants` is no table"),
+        };
+        for (grant, values) in granted {
+            let values = match values {
+                toml::Value::Array(values) => values,
+                one => vec![one],
+            };
+            for value in values {
+                let toml::Value::String(value) = value else {
+                    bail!("{shown}: grant `{grant}`: found {}, expected a text", value.type_str());
+                };
+                grants.push((grant.clone(), value));
+            }
+        }
+        let settings =
+            serde_json::to_value(settings).with_context(|| format!("{shown}: settings"))?;
+        Ok(Sidecar { settings, grants })
     }
 
     /// A folder for what is made on the way; may be deleted at any time.

@@ -3,6 +3,8 @@
 //! The crate `wellcheck-kit` knows the languages and their tools; what comes of it is loaded here by
 //! the steps of the server, so that a plugin that does not load is never written.
 
+mod watch;
+
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,9 +16,10 @@ use wellcheck_core::id::PluginName;
 use wellcheck_core::units::show_size;
 use wellcheck_kit::build::{self, BuildError, Built, Effort, Names};
 use wellcheck_kit::project::Project;
-use wellcheck_wasm::{Plugin, Sandbox};
+use wellcheck_wasm::{Code, Plugin, Sandbox};
 
 use crate::cli::exit::{Ended, Exit, Failure, OrExit};
+use crate::cli::given::GivenArgs;
 use crate::cli::setup;
 
 /// Build a plugin from the source in a folder.
@@ -25,7 +28,7 @@ use crate::cli::setup;
     after_help = "The folder's plugin.toml says what the plugin is called and in which language it \
 is; without one, the folder's name and its files do. What comes of it is loaded before it is written: \
 a plugin that the server would refuse is refused here.\n\nExamples:\n  wellcheck plugin build\n  \
-wellcheck plugin build queue-depth --into plugins\n  wellcheck plugin build -o /tmp/queue.wasm --json"
+wellcheck plugin build queue-depth --into plugins\n  wellcheck plugin build --watch --run --set limit=5\n  wellcheck plugin build -o /tmp/queue.wasm --json"
 )]
 pub(crate) struct Args {
     /// The project's folder
@@ -43,6 +46,20 @@ pub(crate) struct Args {
     /// Keep names of functions and debugging information
     #[arg(long)]
     keep_names: bool,
+    /// Build again, quickly, after every change of the source, until interrupted
+    #[arg(long)]
+    watch: bool,
+    /// Run it afterwards, with the settings and grants of NAME.toml unless some are given
+    #[arg(long)]
+    run: bool,
+    /// Run its tests afterwards, as `wellcheck plugin test` does
+    #[arg(long)]
+    test: bool,
+    #[command(flatten)]
+    given: GivenArgs,
+    /// Longest such a run may take [default: 10s]
+    #[arg(long, value_name = "DURATION", value_parser = setup::some_duration)]
+    timeout: Option<Duration>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -52,21 +69,29 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Ended {
-    let project = Project::open(&args.dir).or_exit(Exit::DATA)?;
     let runtime = setup::runtime()?;
-    let sandbox = setup::sandbox(args.cache.clone(), &patient())?;
-    let finished = make(args, &project).and_then(|built| {
-        let plugin = runtime.block_on(load(&sandbox, &project, &built)).or_exit(Exit::DATA)?;
-        Ok(Finished { built, plugin })
-    })?;
-    let files = place(args, &project, &finished.built.bytes).or_exit(Exit::UNAVAILABLE)?;
-    let text = match args.json {
-        true => finished.json(&project, &files),
-        false => finished.show(&files),
-    };
+    // Whoever waits for each change gets code that is there soon.
+    let code = if args.quick || args.watch { Code::Soon } else { Code::Fast };
+    let sandbox = setup::sandbox_for(args.cache.clone(), &patient(), code)?;
+    let ended = runtime.block_on(async {
+        if args.watch {
+            return watch::watch(args, &sandbox).await;
+        }
+        let project = open(args)?;
+        let finished = finish(args, &project, &sandbox).await?;
+        publish(args, &project, &finished)?;
+        watch::after(args, &project, &finished).await?;
+        Ok(Exit::DONE)
+    });
     runtime.shutdown_background();
-    setup::print(&text)?;
-    Ok(Exit::DONE)
+    ended
+}
+
+/// What the server would allow, but for the time: here somebody works on other things beside.
+fn patient() -> Plugins {
+    let mut limits = Plugins::default();
+    limits.load.compile_wall = COMPILE_WALL;
+    limits
 }
 
 /// Longest that compiling may take on a busy machine.
@@ -78,14 +103,34 @@ struct Finished {
     plugin: Plugin,
 }
 
-/// Builds, and says on standard error what is being done.
-fn make(args: &Args, project: &Project) -> Result<Built, Failure> {
-    let effort = if args.quick { Effort::Quick } else { Effort::Release };
+fn open(args: &Args) -> Result<Project, Failure> {
+    Project::open(&args.dir).or_exit(Exit::DATA)
+}
+
+/// Builds and loads, and says on standard error what is being done.
+async fn finish(args: &Args, project: &Project, sandbox: &Sandbox) -> Result<Finished, Failure> {
+    let effort = if args.quick || args.watch { Effort::Quick } else { Effort::Release };
     let names = if args.keep_names { Names::Keep } else { Names::Strip };
     let name = &project.manifest.name;
     setup::complain(&format!("building `{name}` ({})", project.language.title));
-    let say = |what: &str| setup::complain(&format!("  {what}"));
-    build::build(project, effort, names, &say).map_err(|error| failure(project, error))
+    let theirs = project.clone();
+    let built = tokio::task::spawn_blocking(move || {
+        let say = |what: &str| setup::complain(&format!("  {what}"));
+        build::build(&theirs, effort, names, &say)
+    });
+    let built = built.await.context("building").or_exit(Exit::BUG)?;
+    let built = built.map_err(|error| failure(project, error))?;
+    let plugin = load(sandbox, project, &built).await.or_exit(Exit::DATA)?;
+    Ok(Finished { built, plugin })
+}
+
+/// Writes the component, and says what it is.
+fn publish(args: &Args, project: &Project, finished: &Finished) -> Result<(), Failure> {
+    let files = place(args, project, &finished.built.bytes).or_exit(Exit::UNAVAILABLE)?;
+    setup::print(&match args.json {
+        true => finished.json(project, &files),
+        false => finished.show(&files),
+    })
 }
 
 /// What to do about a build that came to nothing.
@@ -95,26 +140,17 @@ fn failure(project: &Project, error: BuildError) -> Failure {
         BuildError::Missing(_) => Exit::UNAVAILABLE,
         BuildError::Tool { .. } | BuildError::Other(_) => Exit::DATA,
     };
-    let advice = match &error {
-        BuildError::Missing(_) => format!("`{name}` needs more than what is installed"),
-        BuildError::Tool { .. } => format!(
-            "`{name}` was not built; mend `{}`, or the tool if it is at fault, and build again",
+    let error = match error {
+        BuildError::Missing(_) => {
+            anyhow!("`{name}` needs more than what is installed\n{error}")
+        }
+        BuildError::Tool { .. } => anyhow!(
+            "{error}\n  `{name}` was not built; mend `{}`, or the tool if it is at fault, and build again",
             project.folder.join(project.language.source).display()
         ),
-        BuildError::Other(_) => format!("`{name}` was not built"),
-    };
-    let error = match error {
-        BuildError::Other(error) => error.context(advice),
-        error => anyhow!("{advice}\n{error}"),
+        BuildError::Other(error) => error.context(format!("`{name}` was not built")),
     };
     Failure { error, exit }
-}
-
-/// What the server would allow, but for the time: here somebody works on other things beside.
-fn patient() -> Plugins {
-    let mut limits = Plugins::default();
-    limits.load.compile_wall = COMPILE_WALL;
-    limits
 }
 
 /// Loads what was built, as the server would.
