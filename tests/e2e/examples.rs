@@ -377,7 +377,7 @@ fn every_example_has_a_test_here() {
         let name = folder.file_name().to_string_lossy().into_owned();
         if !crate::support::guests::EXAMPLES.contains(&name.as_str()) {
             // The crate for plugins and the demonstration are no examples.
-            assert!(["sdk", "demo", "bindings"].contains(&name.as_str()), "`{name}` has no test");
+            assert!(["kits", "demo", "bindings"].contains(&name.as_str()), "`{name}` has no test");
             continue;
         }
         assert!(source.contains(&format!("fn {}_", name.replace('-', "_"))), "`{name}`");

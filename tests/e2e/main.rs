@@ -49,6 +49,7 @@ mod newcomer;
 mod nosana;
 mod ntp_check;
 mod operate;
+mod plugin_build;
 mod postgres_check;
 mod probe;
 mod push_check;

@@ -17,7 +17,7 @@ use wellcheck_core::limits::RunLimits;
 use wellcheck_core::units::{parse_duration, show_duration};
 use wellcheck_net::http::Client;
 use wellcheck_net::{Resolver, Tls};
-use wellcheck_wasm::{Compiler, NetTransport, Sandbox, SandboxOptions};
+use wellcheck_wasm::{Code, Compiler, NetTransport, Sandbox, SandboxOptions};
 
 use super::exit::{Exit, Failure, OrExit};
 use crate::checks::Tools;
@@ -176,6 +176,15 @@ fn absolute(name: &str) -> Option<PathBuf> {
 
 /// The sandbox, with a way out for requests that grants allow.
 pub(super) fn sandbox(cache: Option<PathBuf>, limits: &Plugins) -> Result<Sandbox, Failure> {
+    sandbox_for(cache, limits, Code::Fast)
+}
+
+/// Likewise, for code that is fast or there soon.
+pub(super) fn sandbox_for(
+    cache: Option<PathBuf>,
+    limits: &Plugins,
+    code: Code,
+) -> Result<Sandbox, Failure> {
     let program = std::env::current_exe()
         .context("finding this program, which compiles plugins in a process of its own")
         .or_exit(Exit::BUG)?;
@@ -197,6 +206,7 @@ pub(super) fn sandbox(cache: Option<PathBuf>, limits: &Plugins) -> Result<Sandbo
             Client::new(Resolver::from_system()),
             Tls::default(),
         )),
+        code,
         ..SandboxOptions::default()
     })
     .or_exit(Exit::UNAVAILABLE)?;

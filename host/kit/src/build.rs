@@ -1,6 +1,7 @@
 //! From a project to a component: what is the same for every language.
 
 use std::ffi::OsStr;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,7 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 
 use crate::component;
+use crate::contract;
 use crate::project::Project;
+use crate::strip::strip;
 use crate::toolchain::Missing;
 
 /// How much a build may take for a smaller and faster plugin.
@@ -23,11 +26,11 @@ pub enum Effort {
 /// Why there is no component.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Something has to be installed first.
-    #[error("{0}")]
-    Missing(#[from] Missing),
+    /// Something has to be installed first: all of it.
+    #[error("{}", lines(.0))]
+    Missing(Vec<Missing>),
     /// A tool said no: its own words were printed as they came.
-    #[error("{tool} failed ({status})")]
+    #[error("{tool} failed ({status}): the lines above are its own")]
     Tool {
         /// Which.
         tool: String,
@@ -37,6 +40,26 @@ pub enum BuildError {
     /// Anything else.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
+}
+
+impl From<Missing> for BuildError {
+    fn from(missing: Missing) -> Self {
+        Self::Missing(vec![missing])
+    }
+}
+
+fn lines(missing: &[Missing]) -> String {
+    let lines: Vec<String> = missing.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+/// Whether names of functions and debugging information stay in the component.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// For those who look into it with tools.
+    Keep,
+    /// As it is to be used.
+    Strip,
 }
 
 /// A build under way.
@@ -66,20 +89,44 @@ pub struct Built {
 ///
 /// # Errors
 /// When something is missing, or a tool fails.
-pub fn build(project: &Project, effort: Effort, say: &dyn Fn(&str)) -> Result<Built, BuildError> {
+pub fn build(
+    project: &Project,
+    effort: Effort,
+    names: Names,
+    say: &dyn Fn(&str),
+) -> Result<Built, BuildError> {
     let work = project.work();
     std::fs::create_dir_all(&work).with_context(|| format!("making `{}`", work.display()))?;
+    let _alone = alone(&work, say)?;
     let began = Instant::now();
     let build = Build { project, effort, work, say };
     let bytes = (project.language.build)(&build)?;
     let compile = began.elapsed();
     let began = Instant::now();
-    let bytes = match component::is_component(&bytes) {
+    let mut bytes = match component::is_component(&bytes) {
         true => bytes,
         false => component::encode(&bytes, project.world(), None)?,
     };
+    if names == Names::Strip {
+        bytes = strip(&bytes).context("the compiler's component cannot be read")?;
+    }
     let bytes = component::with_metadata(&bytes, &project.manifest, project.language.title)?;
     Ok(Built { bytes, compile, componentize: began.elapsed() })
+}
+
+/// Two builds of one project would write over each other's files: the second waits.
+fn alone(work: &Path, say: &dyn Fn(&str)) -> anyhow::Result<File> {
+    let path = work.join("lock");
+    let lock = File::create(&path).with_context(|| format!("making `{}`", path.display()))?;
+    match lock.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            say("waiting for another build of this project");
+            lock.lock().context("waiting for another build of this project")?;
+        }
+        // Where a file system has no locks, one build at a time is the user's to see to.
+        Err(TryLockError::Error(_)) | Ok(()) => {}
+    }
+    Ok(lock)
 }
 
 impl Build<'_> {
@@ -93,18 +140,68 @@ impl Build<'_> {
     /// # Errors
     /// When it cannot be started, or fails.
     pub fn tool(&self, command: &mut Command) -> Result<(), BuildError> {
-        let tool = Path::new(command.get_program()).file_name().unwrap_or(OsStr::new("a tool"));
-        let tool = tool.to_string_lossy().into_owned();
+        let tool = shown(command);
         (self.say)(&tool);
         let status = command
             .current_dir(&self.project.folder)
             .stdin(Stdio::null())
             .stdout(std::io::stderr())
             .status()
-            .with_context(|| format!("starting {tool}"))?;
+            .with_context(|| {
+                let program = Path::new(command.get_program()).display();
+                format!("starting {tool} (`{program}`)")
+            })?;
         if status.success() {
             return Ok(());
         }
         Err(BuildError::Tool { tool, status: status.to_string() })
     }
+
+    /// Runs a tool as [`Self::tool`] does, for what it prints on standard output.
+    ///
+    /// # Errors
+    /// When it cannot be started, or fails.
+    pub fn ask(&self, command: &mut Command) -> Result<Vec<u8>, BuildError> {
+        let tool = shown(command);
+        (self.say)(&tool);
+        let done = command
+            .current_dir(&self.project.folder)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("starting {tool}"))?;
+        if done.status.success() {
+            return Ok(done.stdout);
+        }
+        Err(BuildError::Tool { tool, status: done.status.to_string() })
+    }
+
+    /// A fresh folder with the contract and, after it, WIT of one's own.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn contract(&self, further: &str) -> anyhow::Result<PathBuf> {
+        let folder = self.work.join("wit");
+        let written = contract::write_into(&folder).and_then(|()| {
+            let (ours, text) = contract::FILES[0];
+            std::fs::write(folder.join(ours), [text, further].join("\n"))
+        });
+        written.with_context(|| format!("writing `{}`", folder.display()))?;
+        Ok(folder)
+    }
+}
+
+/// What a person would call the command: `cargo build`.
+fn shown(command: &Command) -> String {
+    let tool = Path::new(command.get_program()).file_name().unwrap_or(OsStr::new("a tool"));
+    let mut tool = tool.to_string_lossy().into_owned();
+    // A subcommand, and no file or switch.
+    let first = command.get_args().next().map(OsStr::to_string_lossy);
+    if let Some(first) =
+        first.filter(|word| word.chars().all(|c| c.is_ascii_lowercase() || c == '+'))
+    {
+        tool.push(' ');
+        tool.push_str(&first);
+    }
+    tool
 }

@@ -2,6 +2,8 @@
 //!
 //! `plugin.toml` says so; without it the folder's name and its files do.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
@@ -13,6 +15,12 @@ use crate::language::{self, LANGUAGES, Language};
 
 /// The file that describes a project.
 pub const FILE: &str = "plugin.toml";
+
+/// Largest `plugin.toml`, in bytes.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// Longest value in it that people read, in bytes.
+const MAX_TEXT: usize = 1024;
 
 /// What `plugin.toml` says.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -26,13 +34,28 @@ pub struct Manifest {
     pub language: Option<String>,
     /// Where its source is: a URL.
     pub source: Option<String>,
-    /// The world that it is made for, by default `full-http-plugin`; languages whose compilers leave
-    /// out what is not used take less by themselves.
+    /// The world that it is made for, by default `full-plugin`; languages whose compilers leave out
+    /// what is not used take less by themselves.
     pub world: Option<String>,
 }
 
+/// How a project's plugin is run, as its author has written it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sidecar {
+    /// A JSON object.
+    pub settings: serde_json::Value,
+    /// Each grant with one value.
+    pub grants: Vec<(String, String)>,
+}
+
+impl Default for Sidecar {
+    fn default() -> Self {
+        Self { settings: serde_json::Value::Object(serde_json::Map::new()), grants: Vec::new() }
+    }
+}
+
 /// A project, and what is known of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Project {
     /// Its folder.
     pub folder: PathBuf,
@@ -70,12 +93,66 @@ impl Project {
 
     /// The world that it is made for.
     pub fn world(&self) -> &str {
-        self.manifest.world.as_deref().unwrap_or("full-http-plugin")
+        self.manifest.world.as_deref().unwrap_or("full-plugin")
     }
 
     /// Where the built component goes.
     pub fn output(&self) -> PathBuf {
         self.folder.join(format!("{}.wasm", self.manifest.name))
+    }
+
+    /// Settings and grants as `NAME.toml` has them: the file that goes beside the plugin. Nothing
+    /// where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be read, or has another form.
+    pub fn sidecar(&self) -> anyhow::Result<Sidecar> {
+        let path = self.folder.join(format!("{}.toml", self.manifest.name));
+        let text = match read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Sidecar::default());
+            }
+            Err(error) => {
+                return Err(error).with_context(|| format!("reading `{}`", path.display()));
+            }
+        };
+        let shown = path.display();
+        let mut table: toml::Table =
+            toml::from_str(&text).map_err(|error| anyhow!("{shown}: {error}"))?;
+        // Of several checks, the first.
+        if let Some(toml::Value::Array(checks)) = table.remove("check") {
+            match checks.into_iter().next() {
+                Some(toml::Value::Table(first)) => table = first,
+                _ => bail!("{shown}: `check` has no table"),
+            }
+        }
+        let settings = match table.remove("settings") {
+            None => toml::Table::new(),
+            Some(toml::Value::Table(settings)) => settings,
+            Some(_) => bail!("{shown}: `settings` is no table"),
+        };
+        let mut grants = Vec::new();
+        let granted = match table.remove("grants") {
+            None => toml::Table::new(),
+            Some(toml::Value::Table(grants)) => grants,
+            Some(_) => bail!("{shown}: `grants` is no table"),
+        };
+        for (grant, values) in granted {
+            let values = match values {
+                toml::Value::Array(values) => values,
+                one => vec![one],
+            };
+            for value in values {
+                let toml::Value::String(value) = value else {
+                    bail!("{shown}: grant `{grant}`: found {}, expected a text", value.type_str());
+                };
+                grants.push((grant.clone(), value));
+            }
+        }
+        let settings =
+            serde_json::to_value(settings).with_context(|| format!("{shown}: settings"))?;
+        Ok(Sidecar { settings, grants })
     }
 
     /// A folder for what is made on the way; may be deleted at any time.
@@ -86,7 +163,7 @@ impl Project {
 
 fn manifest(folder: &Path) -> anyhow::Result<Manifest> {
     let path = folder.join(FILE);
-    let text = match std::fs::read_to_string(&path) {
+    let text = match read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or("plugin");
@@ -108,8 +185,30 @@ fn manifest(folder: &Path) -> anyhow::Result<Manifest> {
     let manifest: Manifest =
         toml::from_str(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
     PluginName::new(&manifest.name)
-        .map_err(|error| anyhow!("{}: `name = \"{}\"`: {error}", path.display(), manifest.name))?;
+        .map_err(|error| anyhow!("{}: `name = {:?}`: {error}", path.display(), manifest.name))?;
+    for (key, text) in [("version", &manifest.version), ("source", &manifest.source)] {
+        let is_plain = |text: &String| {
+            !text.is_empty() && text.len() <= MAX_TEXT && !text.chars().any(char::is_control)
+        };
+        if text.as_ref().is_some_and(|text| !is_plain(text)) {
+            let path = path.display();
+            bail!("{path}: `{key}` is no line of at most {MAX_TEXT} bytes with something in it");
+        }
+    }
     Ok(manifest)
+}
+
+/// The text of a file that may be anything: a pipe, a device, without end.
+fn read(path: &Path) -> std::io::Result<String> {
+    if !path.metadata()?.is_file() {
+        return Err(std::io::Error::other("it is no ordinary file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE {
+        return Err(std::io::Error::other(format!("it has more than {MAX_FILE} bytes")));
+    }
+    Ok(text)
 }
 
 fn detect(folder: &Path) -> anyhow::Result<&'static Language> {

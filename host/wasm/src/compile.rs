@@ -17,13 +17,15 @@ use tokio::process::Command;
 use wasmtime::Engine;
 use wellcheck_core::limits::LoadLimits;
 
-use crate::engine;
+use crate::engine::{self, Code};
 use crate::text;
 
 /// Largest compiled code that is taken from a child, in bytes.
 const MAX_ARTEFACT: u64 = 1 << 30;
 /// How much is kept of what a child says on stderr.
 const MAX_SAID: u64 = 4096;
+/// The word by which a child is told to hurry.
+const SOON: &str = "soon";
 /// How much slower than everything else a compiler may be.
 const NICENESS: i32 = 10;
 
@@ -32,7 +34,7 @@ const NICENESS: i32 = 10;
 pub enum Compiler {
     /// In this process: no limits, and the memory that it took stays.
     InProcess,
-    /// In a process of its own: `program` is run with `args` and two more, and hands all that
+    /// In a process of its own: `program` is run with `args` and two or three more, and hands all that
     /// follow `args` to [`compile_child`].
     Child {
         /// The program, which is this one.
@@ -72,6 +74,7 @@ impl Compiler {
         engine: &Engine,
         component: Arc<[u8]>,
         limits: &LoadLimits,
+        code: Code,
     ) -> Result<Vec<u8>, CompileError> {
         match self {
             Self::InProcess => {
@@ -80,7 +83,7 @@ impl Compiler {
                     .await
                     .map_err(|error| CompileError::Process(error.to_string()))?
             }
-            Self::Child { program, args } => child(program, args, &component, limits).await,
+            Self::Child { program, args } => child(program, args, &component, limits, code).await,
         }
     }
 }
@@ -98,6 +101,7 @@ async fn child(
     args: &[OsString],
     component: &[u8],
     limits: &LoadLimits,
+    code: Code,
 ) -> Result<Vec<u8>, CompileError> {
     let broken = |error: std::io::Error| CompileError::Process(error.to_string());
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
@@ -105,6 +109,7 @@ async fn child(
         .args(args)
         .arg(limits.compile_cpu.as_secs().max(1).to_string())
         .arg(limits.compile_memory.to_string())
+        .args((code == Code::Soon).then_some(SOON))
         // Each thread and each arena of the allocator takes address space, which is limited.
         .env_clear()
         .env("RAYON_NUM_THREADS", threads.to_string())
@@ -194,6 +199,7 @@ pub fn compile_child(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (Some(cpu), Some(memory)) = (number(), number()) else {
         return say("expected two numbers: seconds of CPU time, bytes of memory", 64);
     };
+    let code = if args.any(|word| word == SOON) { Code::Soon } else { Code::Fast };
     if let Err(error) = limit_self(cpu, memory) {
         return say(&format!("cannot limit itself: {error}"), 70);
     }
@@ -201,7 +207,7 @@ pub fn compile_child(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Err(error) = std::io::stdin().lock().read_to_end(&mut component) {
         return say(&format!("cannot read the component: {error}"), 70);
     }
-    let engine = match engine::compiling() {
+    let engine = match engine::compiling(code) {
         Ok(engine) => engine,
         Err(error) => return say(&format!("cannot start the compiler: {error:#}"), 70),
     };

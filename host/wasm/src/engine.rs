@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use rustix::process::setpriority_process;
 use wasmtime::{
-    Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig,
-    WasmBacktraceDetails,
+    Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel, PoolingAllocationConfig,
+    RegallocAlgorithm, WasmBacktraceDetails,
 };
 use wellcheck_core::limits::HostLimits;
 
@@ -45,6 +45,17 @@ impl fmt::Display for Allocator {
             Self::OnDemand => "on-demand",
         })
     }
+}
+
+/// What compiling aims at.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Code {
+    /// Code that runs fast: it is compiled once, and runs again and again.
+    #[default]
+    Fast,
+    /// Code that is there soon: somebody waits for it, and it runs once. It takes about half of the
+    /// time, and is kept apart in the cache.
+    Soon,
 }
 
 /// How much the pooling allocator reserves.
@@ -84,8 +95,13 @@ pub(crate) fn lower_priority() {
 }
 
 /// Everything that has a say in what compiled code looks like, and the features that are refused.
-fn settings() -> Config {
+fn settings(code: Code) -> Config {
     let mut config = Config::new();
+    if code == Code::Soon {
+        config
+            .cranelift_opt_level(OptLevel::None)
+            .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
+    }
     config
         .epoch_interruption(true)
         .concurrency_support(false)
@@ -113,14 +129,14 @@ fn settings() -> Config {
 }
 
 /// The engine of the compiler: fits under a limit of address space.
-pub(crate) fn compiling() -> wasmtime::Result<Engine> {
-    let mut config = settings();
+pub(crate) fn compiling(code: Code) -> wasmtime::Result<Engine> {
+    let mut config = settings(code);
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     Engine::new(&config)
 }
 
-fn on_demand(size: PoolSize) -> wasmtime::Result<Engine> {
-    let mut config = settings();
+fn on_demand(size: PoolSize, code: Code) -> wasmtime::Result<Engine> {
+    let mut config = settings(code);
     config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
     stacks(&mut config, size);
     Engine::new(&config)
@@ -150,7 +166,7 @@ const RESETS: [Reset; 2] =
 /// Slots that keep what [`Reset`] says while nothing runs in them.
 const WARM_SLOTS: u32 = 32;
 
-fn pooling(size: PoolSize, reset: Reset) -> wasmtime::Result<Engine> {
+fn pooling(size: PoolSize, code: Code, reset: Reset) -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(size.slots)
         .total_core_instances(size.slots.saturating_mul(size.instances))
@@ -168,24 +184,28 @@ fn pooling(size: PoolSize, reset: Reset) -> wasmtime::Result<Engine> {
         .pagemap_scan(reset.scan)
         .linear_memory_keep_resident(reset.keep)
         .table_keep_resident(size.table_elements * size_of::<usize>());
-    let mut config = settings();
+    let mut config = settings(code);
     config.allocation_strategy(pool);
     stacks(&mut config, size);
     Engine::new(&config)
 }
 
 /// The engine that runs plugins: pooling where the address space is there.
-pub(crate) fn running(size: PoolSize, wanted: Allocator) -> wasmtime::Result<(Engine, Allocator)> {
+pub(crate) fn running(
+    size: PoolSize,
+    code: Code,
+    wanted: Allocator,
+) -> wasmtime::Result<(Engine, Allocator)> {
     if wanted == Allocator::Pooling {
         for reset in RESETS {
-            match pooling(size, reset) {
+            match pooling(size, code, reset) {
                 Ok(engine) => return Ok((engine, Allocator::Pooling)),
                 Err(error) => tracing::debug!("no pool of instances with {reset:?}: {error:#}"),
             }
         }
         tracing::info!("no pool of instances, so runs are slower");
     }
-    Ok((on_demand(size)?, Allocator::OnDemand))
+    Ok((on_demand(size, code)?, Allocator::OnDemand))
 }
 
 /// A digest of everything that compiled code must agree with: wasmtime's version, the settings
@@ -293,20 +313,27 @@ mod tests {
 
     #[test]
     fn both_allocators_run_the_same_compiled_code() {
-        let (running, allocator) = running(size(2), Allocator::Pooling).expect("an engine");
-        assert_eq!(allocator, Allocator::Pooling);
-        let plain = compatibility(&compiling().expect("an engine"));
-        assert_eq!(compatibility(&running), plain);
-        // The second is there on every kernel.
-        let second = pooling(size(2), RESETS[1]).expect("an engine");
-        assert_eq!(compatibility(&second), plain);
-        let deep = PoolSize { stack: 2 << 20, ..size(2) };
-        assert_eq!(compatibility(&on_demand(deep).expect("an engine")), plain);
+        let mut hashes = Vec::new();
+        for code in [Code::Fast, Code::Soon] {
+            let (running, allocator) =
+                running(size(2), code, Allocator::Pooling).expect("an engine");
+            assert_eq!(allocator, Allocator::Pooling);
+            let plain = compatibility(&compiling(code).expect("an engine"));
+            assert_eq!(compatibility(&running), plain);
+            // The second is there on every kernel.
+            let second = pooling(size(2), code, RESETS[1]).expect("an engine");
+            assert_eq!(compatibility(&second), plain);
+            let deep = PoolSize { stack: 2 << 20, ..size(2) };
+            assert_eq!(compatibility(&on_demand(deep, code).expect("an engine")), plain);
+            hashes.push(plain);
+        }
+        assert_ne!(hashes[0], hashes[1], "what is there soon must not be taken for what is fast");
     }
 
     #[test]
     fn address_space_that_cannot_be_had_means_on_demand() {
-        let (_, allocator) = running(size(1_000_000), Allocator::Pooling).expect("an engine");
+        let (_, allocator) =
+            running(size(1_000_000), Code::Fast, Allocator::Pooling).expect("an engine");
         assert_eq!(allocator, Allocator::OnDemand);
     }
 }

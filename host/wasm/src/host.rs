@@ -17,6 +17,7 @@ use wellcheck_core::redact::Redactor;
 
 use crate::import::checks::ChecksView;
 use crate::import::context::{ContextView, RunContext};
+use crate::import::fetch::FetchView;
 use crate::import::files::Gate;
 use crate::import::http::HttpImport;
 use crate::import::secrets::SecretsView;
@@ -53,6 +54,10 @@ pub(crate) struct HostState {
 impl HostState {
     pub(crate) fn context_view(&mut self) -> ContextView<'_> {
         ContextView(&self.context)
+    }
+
+    pub(crate) fn fetch_view(&mut self) -> FetchView<'_> {
+        FetchView { http: &self.http, traceparent: self.context.traceparent.as_deref() }
     }
 
     pub(crate) fn state_view(&mut self) -> StateView<'_> {

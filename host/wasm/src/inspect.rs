@@ -58,6 +58,7 @@ const WASI: &[(&str, &[&str])] = &[
 const OWN: &[&str] = &[
     "wellcheck:check/checks",
     "wellcheck:check/context",
+    "wellcheck:check/http",
     "wellcheck:check/outcome",
     "wellcheck:check/secrets",
     "wellcheck:check/state",
@@ -91,7 +92,7 @@ impl Import {
     pub fn summary(&self) -> Option<&'static str> {
         let (package, interface) = self.name.split_once('/')?;
         match (package, interface) {
-            ("wasi:http", _) => Some("HTTP"),
+            ("wasi:http", _) | ("wellcheck:check", "http") => Some("HTTP"),
             ("wasi:filesystem", _) => Some("files"),
             ("wasi:sockets", _) => Some("sockets"),
             ("wasi:cli", "environment") => Some("environment"),

@@ -44,7 +44,7 @@ mod world;
 
 pub use compile::{Compiler, compile_child};
 pub use description::{Description, Want};
-pub use engine::Allocator;
+pub use engine::{Allocator, Code};
 pub use fault::rejects_load;
 pub use import::checks::{Standing, Standings};
 pub use inspect::{Import, offered};

@@ -262,7 +262,7 @@ async fn compiled(
 
     let began = Instant::now();
     let _turn = sandbox.compiling.acquire().await.expect("the semaphore is never closed");
-    let code = sandbox.compiler.compile(&sandbox.engine, bytes, &sandbox.load).await;
+    let code = sandbox.compiler.compile(&sandbox.engine, bytes, &sandbox.load, sandbox.code).await;
     let code = Arc::new(code.map_err(LoadProblem::Compile)?);
     timings.compile = began.elapsed();
 

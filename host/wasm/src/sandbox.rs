@@ -15,7 +15,7 @@ use wellcheck_core::limits::{HostLimits, LoadLimits, RunLimits};
 
 use crate::cache::Cache;
 use crate::compile::Compiler;
-use crate::engine::{self, Allocator, PoolSize, Ticker};
+use crate::engine::{self, Allocator, Code, PoolSize, Ticker};
 use crate::host::HostState;
 use crate::import::files::{self, Gates};
 use crate::import::sockets;
@@ -51,6 +51,8 @@ pub struct SandboxOptions {
     pub host: HostLimits,
     /// How instances get their memory; pooling falls back to on-demand by itself.
     pub allocator: Allocator,
+    /// What compiling aims at.
+    pub code: Code,
 }
 
 impl Default for SandboxOptions {
@@ -64,6 +66,7 @@ impl Default for SandboxOptions {
             workers: 0,
             host: HostLimits::default(),
             allocator: Allocator::Pooling,
+            code: Code::Fast,
         }
     }
 }
@@ -103,6 +106,7 @@ pub(crate) struct Inner {
     pub(crate) cache: Option<Arc<Cache>>,
     pub(crate) compiler: Compiler,
     pub(crate) compiling: Semaphore,
+    pub(crate) code: Code,
     pub(crate) load: LoadLimits,
     pub(crate) describe: Arc<RunLimits>,
     pub(crate) transport: Arc<dyn Transport>,
@@ -141,7 +145,8 @@ impl Sandbox {
             options;
         let broken = |error: wasmtime::Error| StartError::Engine(format!("{error:#}"));
         let pool = PoolSize::new(&options.host);
-        let (engine, allocator) = engine::running(pool, options.allocator).map_err(broken)?;
+        let (engine, allocator) =
+            engine::running(pool, options.code, options.allocator).map_err(broken)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(broken)?;
         wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(broken)?;
@@ -177,6 +182,7 @@ impl Sandbox {
             cache,
             compiler,
             compiling: Semaphore::new(COMPILERS),
+            code: options.code,
             load,
             describe: Arc::new(describe),
             transport,

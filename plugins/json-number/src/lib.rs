@@ -2,24 +2,36 @@
 //!
 //! For what an application says of itself: the depth of a queue, the age of a backup, free space.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use wellcheck_plugin::http::{Method, Request};
-use wellcheck_plugin::{Context, Description, Fault, Observation, Plugin, Range, Report, judge};
+use wellcheck_plugin::http::Request;
+use wellcheck_plugin::{Context, Description, Observation, Plugin, Range, Report, Stop, judge};
 
 struct JsonNumber;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Settings {
+    /// What to get.
+    #[schemars(regex(pattern = "^https?://"))]
     url: String,
+    /// Headers to send along.
     #[serde(default)]
     headers: BTreeMap<String, String>,
+    /// Where the number is in the answer: a JSON Pointer.
+    #[schemars(regex(pattern = "^(/.*)?$"))]
     pointer: String,
+    /// What the number is called.
     #[serde(default = "value")]
+    #[schemars(regex(pattern = "^[A-Za-z][A-Za-z0-9_-]{0,63}$"))]
     name: String,
+    /// Its unit: s, B, %, ...
     unit: Option<String>,
+    /// The range outside of which it is a warning.
     warn: Option<Range>,
+    /// The range outside of which it is a failure.
     fail: Option<Range>,
 }
 
@@ -36,27 +48,26 @@ impl Plugin for JsonNumber {
             env!("CARGO_PKG_VERSION"),
             "holds a number of a JSON document against bounds",
         )
-        .schema(include_str!("../schema.json"))
+        .settings::<Settings>()
         .want("http", "the origin of `url`", "to get the document")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
-        Ok(match fetch(&settings).and_then(|body| number(&body, &settings.pointer)) {
-            Ok(number) => report(number, settings),
-            Err(message) => Report::fail(message),
-        })
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
+        let body = fetch(&settings)?;
+        let number = number(&body, &settings.pointer).map_err(Stop::Fail)?;
+        Ok(report(number, settings))
     }
 }
 
-fn fetch(settings: &Settings) -> Result<Vec<u8>, String> {
-    let mut request = Request::new(Method::Get, &settings.url);
+fn fetch(settings: &Settings) -> Result<Vec<u8>, Stop> {
+    let mut request = Request::new("GET", &settings.url);
     for (name, value) in &settings.headers {
         request = request.header(name, value);
     }
     let answer = request.send()?;
     match answer.status {
         200..300 => Ok(answer.body),
-        status => Err(format!("the target answered {status}")),
+        status => Err(Stop::fail(format!("the target answered {status}"))),
     }
 }
 

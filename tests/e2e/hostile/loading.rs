@@ -15,12 +15,12 @@ use crate::support::wait::{LIMIT, until, until_within};
 const WRONG: &[(&str, &[&str])] = &[
     ("core-module", &["the file is a core module, not a component", "`wasm-tools component new`"]),
     ("wrong-world", &["exports no `wellcheck:check/checker`", "found `other:thing/greeter@1.0.0`"]),
-    ("missing-export", &["`wellcheck:check/checker@0.1.1` does not have export `run`"]),
+    ("missing-export", &["`wellcheck:check/checker@0.1.2` does not have export `run`"]),
     (
         "other-types",
         &["its `describe` is another function than", "expected `record` found `string`"],
     ),
-    ("other-run", &["its `run` is another function than", "`wellcheck:check/checker@0.1.1`"]),
+    ("other-run", &["its `run` is another function than", "`wellcheck:check/checker@0.1.2`"]),
     (
         "unknown-import",
         &[

@@ -1,5 +1,7 @@
 //! What several guests share. The guests are the examples of this package, one file each in `bin`.
 
+pub mod http;
+
 use wellcheck_plugin::Description;
 use wellcheck_plugin::bindings::wasi::http::types::{Fields, Method, OutgoingRequest, Scheme};
 
@@ -20,7 +22,7 @@ macro_rules! with_schema {
             fn run(
                 _: serde_json::Value,
                 _: &wellcheck_plugin::Context,
-            ) -> Result<wellcheck_plugin::Report, wellcheck_plugin::Fault> {
+            ) -> Result<wellcheck_plugin::Report, wellcheck_plugin::Stop> {
                 Ok(wellcheck_plugin::Report::pass("the settings were accepted"))
             }
         }

@@ -1,7 +1,9 @@
 //! `wellcheck plugin`: what authors and users of plugins do with them, one file per subcommand.
 
 mod bench;
+mod build;
 mod inspect;
+mod new;
 mod replay;
 
 use clap::Subcommand;
@@ -10,8 +12,12 @@ use super::exit::Ended;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Build a plugin from the source in a folder
+    Build(build::Args),
     /// Show what a plugin says of itself, what it imports, and what it costs
     Inspect(inspect::Args),
+    /// Make a folder with the source of a new plugin
+    New(new::Args),
     /// Run a plugin again in the world that a record is of
     Replay(replay::Args),
     /// Measure what a fresh instance of a plugin costs
@@ -20,7 +26,9 @@ pub(super) enum Command {
 
 pub(super) fn run(command: Command) -> Ended {
     match command {
+        Command::Build(args) => build::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::New(args) => new::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Bench(args) => bench::run(&args),
     }

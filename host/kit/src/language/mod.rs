@@ -2,7 +2,14 @@
 //!
 //! To add one: a file here with its templates and its build, and a line in [`LANGUAGES`].
 
+mod c;
+mod cpp;
+mod go;
+mod javascript;
+mod python;
+mod rust;
 mod wat;
+mod zig;
 
 use crate::build::{Build, BuildError};
 
@@ -30,6 +37,18 @@ pub struct New<'a> {
     pub name: &'a str,
 }
 
+impl File {
+    /// A file of a template: `{{name}}` becomes the plugin's name.
+    pub fn of(path: &str, template: &str, new: &New<'_>) -> Self {
+        Self { path: path.to_owned(), text: template.replace("{{name}}", new.name) }
+    }
+
+    /// A file of a kit, as it stands.
+    pub fn kit(path: &str, text: &str) -> Self {
+        Self { path: path.to_owned(), text: text.to_owned() }
+    }
+}
+
 /// A file of a new project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
@@ -40,7 +59,17 @@ pub struct File {
 }
 
 /// Every language, as `--help` lists them.
-pub const LANGUAGES: &[Language] = &[wat::LANGUAGE];
+pub const LANGUAGES: &[Language] = &[
+    rust::LANGUAGE,
+    python::LANGUAGE,
+    javascript::LANGUAGE,
+    javascript::TYPESCRIPT,
+    c::LANGUAGE,
+    cpp::LANGUAGE,
+    go::LANGUAGE,
+    zig::LANGUAGE,
+    wat::LANGUAGE,
+];
 
 /// The language of that name.
 pub fn named(name: &str) -> Option<&'static Language> {

@@ -1,7 +1,7 @@
 //! The line 0.1: its bindings, and their translation to and from core types.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre, Linker};
@@ -15,12 +15,13 @@ use wellcheck_core::status::Status as HostStatus;
 use self::bindings::exports::wellcheck::check::checker::{
     Description as GuestDescription, Fault as GuestFault, Invocation, Report as GuestReport,
 };
-use self::bindings::wellcheck::check::{checks, context, outcome, secrets, state};
+use self::bindings::wellcheck::check::{checks, context, http, outcome, secrets, state};
 use super::{Answer, Call};
 use crate::description::{Description, Want};
 use crate::host::HostState;
 use crate::import::checks::{ChecksImport, ChecksView, NoStanding, Standing};
 use crate::import::context::{ContextImport, ContextView};
+use crate::import::fetch::{Asked, FetchImport, FetchView};
 use crate::import::secrets::{NoSecret, SecretsImport, SecretsView};
 use crate::import::state::{NotKept, StateData, StateView};
 
@@ -28,19 +29,21 @@ mod bindings {
     wasmtime::component::bindgen!({
         path: "../../wit/v0_1",
         world: "full-plugin",
+        imports: { "wellcheck:check/http.fetch": async },
         exports: { default: async },
         ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
 
 /// What a plugin exports. A component of another version of this line has it under this name too.
-const CHECKER_HERE: &str = "wellcheck:check/checker@0.1.1";
+const CHECKER_HERE: &str = "wellcheck:check/checker@0.1.2";
 
 /// A component that exports this line's `checker`.
 pub(crate) type Pre = bindings::FullPluginPre<HostState>;
 
 pub(crate) fn link(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     context::add_to_linker::<_, ContextImport>(linker, HostState::context_view)?;
+    http::add_to_linker::<_, FetchImport>(linker, HostState::fetch_view)?;
     state::add_to_linker::<_, StateData>(linker, HostState::state_view)?;
     checks::add_to_linker::<_, ChecksImport>(linker, HostState::checks_view)?;
     secrets::add_to_linker::<_, SecretsImport>(linker, HostState::secrets_view)
@@ -106,6 +109,25 @@ impl context::Host for ContextView<'_> {
 
     fn traceparent(&mut self) -> Option<String> {
         self.0.traceparent.clone()
+    }
+}
+
+impl http::Host for FetchView<'_> {
+    async fn fetch(&mut self, request: http::Request) -> Result<http::Response, http::Error> {
+        let http::Request { method, url, headers, body, timeout_ms } = request;
+        let timeout = timeout_ms.map(|ms| Duration::from_millis(ms.into()));
+        let asked = Asked { method, url, headers, body, timeout };
+        match Self::fetch(self, asked).await {
+            Ok(found) => Ok(http::Response {
+                status: found.status,
+                headers: found.headers,
+                body: found.body,
+                details: Vec::new(),
+            }),
+            Err(failed) => {
+                Err(http::Error { kind: failed.kind.to_owned(), message: failed.message })
+            }
+        }
     }
 }
 

@@ -51,8 +51,16 @@ impl WasiHttpHooks for HttpImport {
         options: Option<RequestOptions>,
         _sent: IoResult,
     ) -> Box<dyn Future<Output = Sent> + Send> {
-        match self.admit(request, options.unwrap_or_default()) {
-            Ok(exchange) => Box::new(exchange.run()),
+        let request = request.map(|body| {
+            let broken = |error: Error| Failure::new(FailureKind::Request, error.to_string());
+            body.map_err(broken).boxed_unsync()
+        });
+        match self.admit(request, options.unwrap_or_default(), None) {
+            Ok(exchange) => Box::new(async {
+                let response = exchange.run().await.map_err(error_of)?;
+                let response = response.map(|body| body.map_err(error_of).boxed_unsync());
+                Ok((response, Box::new(async { Ok(()) }) as IoResult))
+            }),
             Err(error) => Box::new(async { Err(error) }),
         }
     }
@@ -63,11 +71,13 @@ impl WasiHttpHooks for HttpImport {
 }
 
 impl HttpImport {
-    /// Whether the request may be made, before anything is resolved.
-    fn admit(
+    /// Whether the request may be made, before anything is resolved. All of it has to be over
+    /// within `whole`, where that is given.
+    pub(super) fn admit(
         &self,
-        request: Request<WasiBody>,
+        request: Request<Body>,
         options: RequestOptions,
+        whole: Option<Duration>,
     ) -> Result<Exchange, Error> {
         let uri = request.uri();
         let (Some(scheme), Some(host)) = (uri.scheme_str(), uri.host()) else {
@@ -114,6 +124,8 @@ impl HttpImport {
 
         let left = self.deadline.saturating_duration_since(Instant::now());
         let deadline = self.deadline - (left / 10).min(LAST_WORD);
+        let soon = whole.and_then(|whole| Instant::now().checked_add(whole));
+        let deadline = soon.map_or(deadline, |soon| soon.min(deadline));
         // Zero and more than there is are both asked for; neither is meant.
         let clamp =
             |asked: Option<Duration>| asked.unwrap_or(left).min(left).max(Duration::from_millis(1));
@@ -132,8 +144,7 @@ impl HttpImport {
         let tape = self.shared.tape.as_ref();
         let taped = tape.map(|tape| tape.request(request.method(), uri, request.headers()));
         let mut request = request.map(|body| {
-            let body = body.map_err(|error| Failure::new(FailureKind::Request, error.to_string()));
-            let body = Limited::new(body.boxed_unsync(), limit, "request", shared, None);
+            let body = Limited::new(body, limit, "request", shared, None);
             match &taped {
                 Some(taped) => taped.sending(body.boxed_unsync()),
                 None => body.boxed_unsync(),
@@ -175,7 +186,7 @@ fn add(attach: &Attach, headers: &mut http::HeaderMap) -> Result<(), Error> {
 }
 
 /// One request under way.
-struct Exchange {
+pub(super) struct Exchange {
     request: HttpRequest,
     transport: Arc<dyn Transport>,
     denied: Arc<Mutex<Option<Denial>>>,
@@ -185,12 +196,17 @@ struct Exchange {
 }
 
 impl Exchange {
-    async fn run(self) -> Sent {
+    /// When all of it has to be over.
+    pub(super) fn deadline(&self) -> Instant {
+        self.request.deadline
+    }
+
+    pub(super) async fn run(self) -> Result<Response<Body>, Failure> {
         let Self { request, transport, denied, open, limit, taped } = self;
         let deadline = request.deadline;
         let sent = tokio::time::timeout_at(deadline, transport.send(request)).await;
         let response = match sent {
-            Err(_elapsed) => return Err(Error::HttpResponseTimeout),
+            Err(_elapsed) => return Err(Failure::new(FailureKind::Timeout, "no answer in time")),
             Ok(Err(failure)) => {
                 if let Some(taped) = &taped {
                     taped.failed(&failure);
@@ -202,7 +218,7 @@ impl Exchange {
                 {
                     open.0.deny(denial);
                 }
-                return Err(error_of(failure));
+                return Err(failure);
             }
             Ok(Ok(response)) => response,
         };
@@ -210,16 +226,13 @@ impl Exchange {
         if let Some(taped) = &taped {
             taped.answered(response.status().as_u16(), response.headers());
         }
-        let response = response.map(|body| {
+        Ok(response.map(|body| {
             let body = match &taped {
                 Some(taped) => taped.receiving(body),
                 None => body,
             };
-            Limited::new(body, limit, "response", shared, Some(open))
-                .map_err(error_of)
-                .boxed_unsync()
-        });
-        Ok((response, Box::new(async { Ok(()) })))
+            Limited::new(body, limit, "response", shared, Some(open)).boxed_unsync()
+        }))
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(crate) mod checks;
 pub(crate) mod context;
+pub(crate) mod fetch;
 pub(crate) mod files;
 pub(crate) mod http;
 pub(crate) mod secrets;

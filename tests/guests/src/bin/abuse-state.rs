@@ -7,7 +7,7 @@
 //! never ends costs the CPU budget. Keys count as well as values.
 
 use serde::Deserialize;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, state};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop, state};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -45,7 +45,7 @@ impl Plugin for AbuseState {
         )
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let report = Report::pass("tried");
         Ok(match settings.op {
             Op::Value => report.detail("set", told(state::set("v", vec![7; settings.bytes]))),

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 use wellcheck_plugin::checks::{self, Health};
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -25,7 +25,7 @@ impl Plugin for AskChecks {
         )
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let mut report = Report::pass("asked");
         for name in settings.names {
             let told = match checks::latest(&name) {

@@ -6,7 +6,7 @@
 //! or log is broken by any of it.
 
 use serde::Deserialize;
-use wellcheck_plugin::{Context, Description, Fault, Observation, Plugin, Report, Status};
+use wellcheck_plugin::{Context, Description, Observation, Plugin, Report, Status, Stop};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -55,7 +55,7 @@ impl Plugin for BadNames {
         Description::new("bad-names", "1.0.0", "names things as no one may")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let report = Report::pass("named").observe(("good", 1.0));
         Ok(match settings.which {
             Which::Spelling => NAMES.iter().fold(report, |report, name| spelled(report, name)),

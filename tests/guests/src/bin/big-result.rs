@@ -3,7 +3,7 @@
 //! A good host refuses what is over its limit for one call, and cuts a message that is within it.
 
 use serde::Deserialize;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -24,7 +24,7 @@ impl Plugin for BigResult {
         Description::new("big-result", "1.0.0", "answers at length")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         Ok(Report::pass("x".repeat(settings.bytes)))
     }
 }

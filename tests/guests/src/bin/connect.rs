@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 use std::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 struct Connect;
 
@@ -21,7 +21,7 @@ impl Plugin for Connect {
         Description::new("connect", "1.0.0", "tries sockets").want("sockets", "`target`", "to try")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let target = settings.target.as_str();
         let udp = UdpSocket::bind("0.0.0.0:0").and_then(|socket| socket.send_to(b"hello", target));
         Ok(Report::pass("tried")

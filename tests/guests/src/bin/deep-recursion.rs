@@ -3,7 +3,7 @@
 //! A good host ends the run with a trap, and keeps its own stack.
 
 use serde_json::Value;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 struct DeepRecursion;
 
@@ -14,7 +14,7 @@ impl Plugin for DeepRecursion {
         Description::new("deep-recursion", "1.0.0", "recurses for ever")
     }
 
-    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+    fn run(_: Value, _: &Context) -> Result<Report, Stop> {
         Ok(Report::pass(descend(0).to_string()))
     }
 }

@@ -3,7 +3,7 @@
 //! A good host gives no more than its limit, and has the memory back after the run.
 
 use serde_json::Value;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 struct EatMemory;
 
@@ -14,7 +14,7 @@ impl Plugin for EatMemory {
         Description::new("eat-memory", "1.0.0", "takes all the memory there is")
     }
 
-    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+    fn run(_: Value, _: &Context) -> Result<Report, Stop> {
         let mut eaten = Vec::new();
         loop {
             eaten.push(vec![1_u8; 1 << 20]);

@@ -4,7 +4,9 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use wellcheck_plugin::{Context, Description, Fault, Observation, Plugin, Reason, Report, Status};
+use wellcheck_plugin::{
+    Context, Description, Fault, Observation, Plugin, Reason, Report, Status, Stop,
+};
 
 struct Echo;
 
@@ -57,7 +59,7 @@ impl Plugin for Echo {
         description
     }
 
-    fn run(value: serde_json::Value, context: &Context) -> Result<Report, Fault> {
+    fn run(value: serde_json::Value, context: &Context) -> Result<Report, Stop> {
         let text = value.to_string();
         let settings: Settings = serde_json::from_value(value)
             .map_err(|error| Fault::bad_settings(error.to_string()))?;
@@ -67,7 +69,7 @@ impl Plugin for Echo {
                 "inconclusive" => Reason::Inconclusive,
                 _ => Reason::Internal,
             };
-            return Err(Fault { reason, message: settings.message });
+            return Err(Fault { reason, message: settings.message }.into());
         }
         let mut report = Report::new(status(&settings.status), settings.message)
             .detail("check", context.check())

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use wellcheck_plugin::bindings::wasi::http::outgoing_handler;
 use wellcheck_plugin::bindings::wasi::http::types::{Fields, Method};
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -30,7 +30,7 @@ impl Plugin for EndlessRequest {
         Description::new("endless-request", "1.0.0", "never ends its request")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let request = guests::request(&Method::Post, &settings.url, Fields::new())
             .map_err(Fault::bad_settings)?;
         let body = request.body().map_err(|()| Fault::internal("no body"))?;

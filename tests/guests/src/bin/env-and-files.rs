@@ -7,7 +7,7 @@
 
 use serde::Deserialize;
 use std::fs;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 // The standard library knows no way to list what is preopened.
 mod wasi {
@@ -37,7 +37,7 @@ impl Plugin for EnvAndFiles {
         )
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let preopens = wasi::wasi::filesystem::preopens::get_directories();
         let mut report = Report::pass("looked around")
             .detail("env", format!("{:?}", std::env::vars().collect::<Vec<_>>()))

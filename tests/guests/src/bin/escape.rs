@@ -6,7 +6,7 @@
 //! where the grant does not say so.
 
 use serde::Deserialize;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 mod wasi {
     wit_bindgen::generate!({
@@ -50,7 +50,7 @@ impl Plugin for Escape {
         Description::new("escape", "1.0.0", "tries to leave its folders")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let folders = preopens::get_directories();
         let mut report = Report::pass(format!("{} folders", folders.len()));
         for (folder, name) in &folders {

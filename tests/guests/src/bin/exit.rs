@@ -3,7 +3,7 @@
 //! A good host takes that for a trap, not for a pass.
 
 use serde_json::Value;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 struct Exit;
 
@@ -14,7 +14,7 @@ impl Plugin for Exit {
         Description::new("exit", "1.0.0", "exits instead of answering")
     }
 
-    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+    fn run(_: Value, _: &Context) -> Result<Report, Stop> {
         std::process::exit(0)
     }
 }

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use std::hint::black_box;
 use wellcheck_plugin::bindings::wasi::clocks::monotonic_clock;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 mod wasi {
     wit_bindgen::generate!({
@@ -40,7 +40,7 @@ impl Plugin for FloodCalls {
         Description::new("flood-calls", "1.0.0", "calls the host for ever")
     }
 
-    fn run(settings: Settings, context: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, context: &Context) -> Result<Report, Stop> {
         loop {
             match settings.call {
                 Call::Context => drop(black_box(context.traceparent())),

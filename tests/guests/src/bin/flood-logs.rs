@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 use std::io::Write;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -24,7 +24,7 @@ impl Plugin for FloodLogs {
         Description::new("flood-logs", "1.0.0", "prints without end")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let line = "x".repeat(settings.bytes) + "\n";
         let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
         let mut refused = 0_u32;

@@ -3,8 +3,9 @@
 //! A good host asks its grants again at each: a redirect to what is not granted is a fault with
 //! the reason `denied`, and nothing arrives there.
 
+use guests::http;
 use serde::Deserialize;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, http};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -26,7 +27,7 @@ impl Plugin for FollowRedirects {
         Description::new("follow-redirects", "1.0.0", "goes wherever it is sent")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let mut url = settings.url;
         let mut report = Report::pass("followed");
         for hop in 0..=settings.hops {

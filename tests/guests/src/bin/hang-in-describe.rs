@@ -5,7 +5,7 @@
 use serde_json::Value;
 use wellcheck_plugin::bindings::wasi::clocks::monotonic_clock;
 use wellcheck_plugin::bindings::wasi::io::poll;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 struct HangInDescribe;
 
@@ -17,7 +17,7 @@ impl Plugin for HangInDescribe {
         Description::new("hang-in-describe", "1.0.0", "is never heard")
     }
 
-    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+    fn run(_: Value, _: &Context) -> Result<Report, Stop> {
         Ok(Report::pass("never seen"))
     }
 }

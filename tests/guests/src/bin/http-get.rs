@@ -2,8 +2,9 @@
 //!
 //! A good host sends what its grants name, as often as its limit of requests allows.
 
+use guests::http;
 use serde::Deserialize;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, http};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -25,7 +26,7 @@ impl Plugin for HttpGet {
         Description::new("http-get", "1.0.0", "gets a URL")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let mut last = Err("no request was asked for".to_owned());
         for _ in 0..settings.times {
             last = http::get(&settings.url).map_err(String::from);

@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 use std::io::Write;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, Status};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Status, Stop};
 
 const TEXTS: &[&str] = &[
     "\u{1b}[2J\u{1b}[31mcleared and red",
@@ -31,7 +31,7 @@ impl Plugin for InjectLogs {
         Description::new("inject-logs", "1.0.0", "prints to deceive")
     }
 
-    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+    fn run(_: Value, _: &Context) -> Result<Report, Stop> {
         let mut report = Report::pass(TEXTS.join("\n"));
         for (n, text) in TEXTS.iter().enumerate() {
             println!("{text}");

@@ -6,7 +6,7 @@
 
 use serde::Deserialize;
 use wellcheck_plugin::bindings::wasi::clocks::monotonic_clock;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -22,7 +22,7 @@ impl Plugin for LeakPollables {
         Description::new("leak-pollables", "1.0.0", "never drops a handle")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let count = settings.count.unwrap_or(u64::MAX);
         for _ in 0..count {
             std::mem::forget(monotonic_clock::subscribe_duration(3_600_000_000_000));

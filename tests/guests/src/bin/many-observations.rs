@@ -4,7 +4,7 @@
 //! so.
 
 use serde::Deserialize;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -25,7 +25,7 @@ impl Plugin for ManyObservations {
         Description::new("many-observations", "1.0.0", "observes too much")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let report = Report::pass(format!("{} observations", settings.count));
         Ok((0..settings.count)
             .fold(report, |report, n| report.observe((format!("n{n}"), f64::from(n)))))

@@ -7,7 +7,7 @@
 use serde::Deserialize;
 use wellcheck_plugin::bindings::wasi::http::outgoing_handler;
 use wellcheck_plugin::bindings::wasi::http::types::{Fields, FutureIncomingResponse, Method};
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -32,7 +32,7 @@ impl Plugin for ManyRequests {
         Description::new("many-requests", "1.0.0", "asks too often")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let (mut answered, mut refused) = (0_u32, 0_u32);
         let mut waiting = Vec::new();
         for _ in 0..settings.count {

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 use std::time::{SystemTime, UNIX_EPOCH};
-use wellcheck_plugin::{Context, Description, Fault, Observation, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Observation, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -28,7 +28,7 @@ impl Plugin for NameChurn {
         Description::new("name-churn", "1.0.0", "never uses a name twice")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_nanos());
         let mut report = Report::pass("measured");
         for n in 0..settings.count {

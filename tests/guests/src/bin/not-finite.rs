@@ -3,7 +3,7 @@
 //! A good host drops the three and says so.
 
 use serde_json::Value;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 struct NotFinite;
 
@@ -14,7 +14,7 @@ impl Plugin for NotFinite {
         Description::new("not-finite", "1.0.0", "observes NaN and infinities")
     }
 
-    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+    fn run(_: Value, _: &Context) -> Result<Report, Stop> {
         Ok(Report::pass("observed")
             .observe(("one", 1.0))
             .observe(("nan", f64::NAN))

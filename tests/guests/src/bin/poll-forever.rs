@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use wellcheck_plugin::bindings::wasi::clocks::monotonic_clock;
 use wellcheck_plugin::bindings::wasi::io::poll;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -32,7 +32,7 @@ impl Plugin for PollForever {
         Description::new("poll-forever", "1.0.0", "waits for ever")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let never = match settings.what {
             What::Never => monotonic_clock::subscribe_instant(u64::MAX),
             What::Year => monotonic_clock::subscribe_duration(365 * 24 * 3600 * 1_000_000_000),

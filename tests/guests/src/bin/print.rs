@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 use std::io::Write;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -24,7 +24,7 @@ impl Plugin for Print {
         Description::new("print", "1.0.0", "prints, then passes")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let stdout = print(&mut std::io::stdout(), &settings.text, settings.stdout);
         let stderr = print(&mut std::io::stderr(), &settings.text, settings.stderr);
         Ok(Report::pass("printed").detail("stdout", stdout).detail("stderr", stderr))

@@ -3,7 +3,7 @@
 //! A good host refuses what is over its limit before it makes room for the answer.
 
 use serde::Deserialize;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 mod wasi {
     wit_bindgen::generate!({
@@ -32,7 +32,7 @@ impl Plugin for RandomBytes {
         Description::new("random-bytes", "1.0.0", "draws too much")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let drawn = wasi::wasi::random::random::get_random_bytes(settings.bytes);
         Ok(Report::pass(format!("got {} bytes", drawn.len())))
     }

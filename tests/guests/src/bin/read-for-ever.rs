@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use wellcheck_plugin::bindings::wasi::http::outgoing_handler;
 use wellcheck_plugin::bindings::wasi::http::types::{Fields, Method};
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -22,7 +22,7 @@ impl Plugin for ReadForEver {
         Description::new("read-for-ever", "1.0.0", "reads without end")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let request = guests::request(&Method::Get, &settings.url, Fields::new())
             .map_err(Fault::bad_settings)?;
         let future = match outgoing_handler::handle(request, None) {

@@ -6,7 +6,9 @@
 //! it stands.
 
 use serde::Deserialize;
-use wellcheck_plugin::{Context, Description, Fault, Observation, Plugin, Report, Status, secrets};
+use wellcheck_plugin::{
+    Context, Description, Fault, Observation, Plugin, Report, Status, Stop, secrets,
+};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -30,7 +32,7 @@ impl Plugin for ReadSecrets {
         )
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let mut report = Report::pass("read");
         for name in settings.names {
             let value = match secrets::get(&name) {
@@ -48,7 +50,7 @@ impl Plugin for ReadSecrets {
             println!("on stdout: {value}");
             eprintln!("on stderr: {value}");
             if settings.fault {
-                return Err(Fault::inconclusive(format!("the secret is {value}")));
+                return Err(Fault::inconclusive(format!("the secret is {value}")).into());
             }
             report.message.push_str(&format!(", {value}"));
             report = report

@@ -8,7 +8,7 @@
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, secrets, state};
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, Stop, secrets, state};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -49,7 +49,7 @@ impl Plugin for Remember {
         )
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let runs = state::get_json::<u64>("runs")?.unwrap_or(0) + 1;
         state::set_json("runs", &runs)?;
         for (key, value) in &settings.set {
@@ -66,7 +66,7 @@ impl Plugin for Remember {
         let mut report = match settings.then {
             Then::Pass | Then::Denied => Report::pass(message),
             Then::Fail => Report::fail(message),
-            Then::Fault => return Err(Fault::inconclusive(message)),
+            Then::Fault => return Err(Fault::inconclusive(message).into()),
             Then::Trap => panic!("{message}"),
             Then::Exit => std::process::exit(0),
             Then::Spin => loop {

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 use std::time::Duration;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -20,7 +20,7 @@ impl Plugin for Sleep {
         Description::new("sleep", "1.0.0", "sleeps, then passes")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         std::thread::sleep(Duration::from_millis(settings.ms));
         Ok(Report::pass(format!("slept {} ms", settings.ms)))
     }

@@ -10,7 +10,7 @@ use wellcheck_plugin::bindings::wasi::http::outgoing_handler;
 use wellcheck_plugin::bindings::wasi::http::types::{
     Fields, Method, OutgoingBody, OutgoingRequest, Scheme,
 };
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -65,7 +65,7 @@ impl Plugin for Smuggle {
         Description::new("smuggle", "1.0.0", "sends what must not be sent")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let url = settings.url.as_str();
         let mut report = Report::pass("tried");
         let mut attempt = |name: &str, request: &dyn Fn() -> Result<OutgoingRequest, String>| {

@@ -9,7 +9,7 @@
 use serde::Deserialize;
 use std::io::{Read, Result as Io, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -44,7 +44,7 @@ impl Plugin for Sockets {
         Description::new("sockets", "1.0.0", "uses sockets").want("sockets", "`target`", "to try")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let mut report = Report::pass("tried");
         if let Some(name) = &settings.resolve_first {
             report = report.detail("resolve-first", told(resolve(&format!("{name}:0"))));

@@ -3,7 +3,7 @@
 //! A good host gives up on the file after its limit, and starts without it.
 
 use serde_json::Value;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 struct SpinInDescribe;
 
@@ -16,7 +16,7 @@ impl Plugin for SpinInDescribe {
         }
     }
 
-    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+    fn run(_: Value, _: &Context) -> Result<Report, Stop> {
         Ok(Report::pass("never seen"))
     }
 }

@@ -3,7 +3,7 @@
 //! A good host ends the run at its CPU budget.
 
 use serde_json::Value;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 struct Spin;
 
@@ -14,7 +14,7 @@ impl Plugin for Spin {
         Description::new("spin", "1.0.0", "never returns from a run")
     }
 
-    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+    fn run(_: Value, _: &Context) -> Result<Report, Stop> {
         loop {
             std::hint::black_box(());
         }

@@ -5,8 +5,9 @@
 //! A good host knows an address under all its spellings and connects to none that a grant does not
 //! name by its address; the run is a fault with the reason `denied`.
 
+use guests::http;
 use serde::Deserialize;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, http};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -58,7 +59,7 @@ impl Plugin for Ssrf {
         Description::new("ssrf", "1.0.0", "asks for what it must not reach")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let mut urls = settings.urls;
         if urls.is_empty() {
             urls = HOSTS.iter().map(|host| format!("http://{host}:{}/", settings.port)).collect();

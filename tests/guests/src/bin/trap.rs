@@ -3,7 +3,7 @@
 //! A good host makes a fault of it, with the message.
 
 use serde_json::Value;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 struct Trap;
 
@@ -14,7 +14,7 @@ impl Plugin for Trap {
         Description::new("trap", "1.0.0", "panics")
     }
 
-    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+    fn run(_: Value, _: &Context) -> Result<Report, Stop> {
         panic!("the guest panics on purpose")
     }
 }

@@ -3,7 +3,7 @@
 //! A good host runs it, whatever it wants; what it wants grants nothing.
 
 use serde_json::Value;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 struct WantsLittle;
 
@@ -14,7 +14,7 @@ impl Plugin for WantsLittle {
         guests::modest("1.0.0")
     }
 
-    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+    fn run(_: Value, _: &Context) -> Result<Report, Stop> {
         Ok(Report::pass("content"))
     }
 }

@@ -5,7 +5,7 @@
 //! shows what it waits for, and the first version goes on.
 
 use serde_json::Value;
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Plugin, Report, Stop};
 
 struct WantsMore;
 
@@ -20,7 +20,7 @@ impl Plugin for WantsMore {
             .want("state", "64KiB", "to remember it all")
     }
 
-    fn run(_: Value, _: &Context) -> Result<Report, Fault> {
+    fn run(_: Value, _: &Context) -> Result<Report, Stop> {
         Ok(Report::pass("content"))
     }
 }

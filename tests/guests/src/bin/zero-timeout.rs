@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use wellcheck_plugin::bindings::wasi::http::outgoing_handler;
 use wellcheck_plugin::bindings::wasi::http::types::{Fields, Method, RequestOptions};
-use wellcheck_plugin::{Context, Description, Fault, Plugin, Report};
+use wellcheck_plugin::{Context, Description, Fault, Plugin, Report, Stop};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -23,7 +23,7 @@ impl Plugin for ZeroTimeout {
         Description::new("zero-timeout", "1.0.0", "gives no time")
     }
 
-    fn run(settings: Settings, _: &Context) -> Result<Report, Fault> {
+    fn run(settings: Settings, _: &Context) -> Result<Report, Stop> {
         let time = if settings.huge { u64::MAX } else { 0 };
         let options = RequestOptions::new();
         let set = [
