@@ -284,7 +284,8 @@ pub fn registry_host(text: &str) -> Result<String, String> {
             "`{shown}` is no host of a registry (expected a name or an address, with or without a port)"
         )
     };
-    if text.contains(['/', '?', '#', '@', '\\']) || text.chars().any(char::is_whitespace) {
+    let odd = text.contains(['/', '?', '#', '@', '\\']) || text.chars().any(char::is_whitespace);
+    if odd || text.starts_with('.') || text.contains("..") {
         return Err(bad());
     }
     let url = Url::parse(&format!("https://{text}/")).map_err(|_no_url| bad())?;
@@ -358,6 +359,8 @@ mod tests {
             "oci://h.example/",
             "oci://h.example",
             "oci:///q",
+            "oci://../q",
+            "oci://h..example/q",
             "oci://h.example/.q",
             "oci://h.example/q?x=1",
             "oci://h.example/Q",
