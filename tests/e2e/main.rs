@@ -17,6 +17,7 @@ mod conditions;
 mod configuration;
 mod demo;
 mod dialects;
+mod distribution;
 mod dns_check;
 mod docker_check;
 mod endpoint;

@@ -8,6 +8,7 @@ mod check_url;
 mod compile;
 mod control;
 mod exit;
+mod fetching;
 mod given;
 mod import;
 mod kinds;

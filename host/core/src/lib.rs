@@ -35,6 +35,7 @@ pub mod endpoint;
 
 pub mod module;
 pub mod share;
+pub mod source;
 
 pub mod threshold;
 

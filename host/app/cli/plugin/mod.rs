@@ -3,7 +3,10 @@
 mod bench;
 mod build;
 mod inspect;
+mod lock;
 mod new;
+mod pull;
+mod push;
 mod replay;
 
 use clap::Subcommand;
@@ -22,6 +25,12 @@ pub(super) enum Command {
     Replay(replay::Args),
     /// Measure what a fresh instance of a plugin costs
     Bench(bench::Args),
+    /// Push a plugin to a registry
+    Push(push::Args),
+    /// Fetch a plugin into the plugins folder
+    Pull(pull::Args),
+    /// Write plugins.lock: what each plugin's source leads to now
+    Lock(lock::Args),
 }
 
 pub(super) fn run(command: Command) -> Ended {
@@ -31,5 +40,8 @@ pub(super) fn run(command: Command) -> Ended {
         Command::New(args) => new::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Push(args) => push::run(&args),
+        Command::Pull(args) => pull::run(&args),
+        Command::Lock(args) => lock::run(&args),
     }
 }
