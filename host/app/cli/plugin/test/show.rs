@@ -1,5 +1,7 @@
 //! What came of tests, for people.
 
+use std::fmt::{Arguments, Write as _};
+
 use wellcheck_core::status::Status;
 use wellcheck_core::units::count;
 use wellcheck_wasm::cleaned;
@@ -18,9 +20,12 @@ pub(super) fn suite(done: &SuiteDone) -> String {
         text += &one(test, width);
     }
     for accept in &done.unneeded {
-        text += &format!(
-            "  note: nothing needs `{}` to be accepted ({})\n",
-            accept.pattern, accept.place
+        put(
+            &mut text,
+            format_args!(
+                "  note: nothing needs `{}` to be accepted ({})\n",
+                accept.pattern, accept.place
+            ),
         );
     }
     text
@@ -43,16 +48,24 @@ fn one(test: &TestDone, width: usize) -> String {
     });
     text += &columns(&differences.collect::<Vec<_>>());
     if !test.passed() {
-        text += &format!("        it said: {}\n", said(test));
+        put(&mut text, format_args!("        it said: {}\n", said(test)));
         let lines = test.done.run.log.lines.iter().map(|line| format!("        | {line}\n"));
         text.extend(lines);
         let flags = test.done.run.log.flags.iter().map(|flag| format!("        note: {flag}\n"));
         text.extend(flags);
     }
     for request in test.unanswered() {
-        text += &format!("        no answer in its world: {}\n", cleaned(&request, MAX_CELL));
+        put(
+            &mut text,
+            format_args!("        no answer in its world: {}\n", cleaned(&request, MAX_CELL)),
+        );
     }
     text + &columns(&test.faults.iter().filter_map(fault).collect::<Vec<_>>())
+}
+
+fn put(text: &mut String, more: Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = text.write_fmt(more);
 }
 
 fn said(test: &TestDone) -> String {
@@ -100,12 +113,12 @@ pub(super) fn summary(done: &[SuiteDone]) -> String {
         let accepted =
             faults().filter(|fault| matches!(fault.verdict, Verdict::Accepted(_))).count();
         let misread = faults().filter(|fault| fault.is_misread()).count();
-        text += &format!("; {found} of {} noticed", count(faults().count(), "fault"));
+        put(&mut text, format_args!("; {found} of {} noticed", count(faults().count(), "fault")));
         if accepted > 0 {
-            text += &format!(", {accepted} accepted");
+            put(&mut text, format_args!(", {accepted} accepted"));
         }
         if misread > 0 {
-            text += &format!(", {misread} taken for a defect of the check");
+            put(&mut text, format_args!(", {misread} taken for a defect of the check"));
         }
     }
     text + "\n"
