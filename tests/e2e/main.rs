@@ -51,6 +51,8 @@ mod nosana;
 mod ntp_check;
 mod operate;
 mod plugin_build;
+mod plugin_faults;
+mod plugin_test;
 mod postgres_check;
 mod probe;
 mod push_check;

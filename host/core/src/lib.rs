@@ -62,3 +62,5 @@ pub mod exposition;
 pub mod format;
 
 pub mod import;
+
+pub mod suite;

@@ -8,6 +8,7 @@ mod new;
 mod pull;
 mod push;
 mod replay;
+mod test;
 
 use clap::Subcommand;
 
@@ -15,12 +16,14 @@ use super::exit::Ended;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Build a plugin from the source in a folder
-    Build(build::Args),
-    /// Show what a plugin says of itself, what it imports, and what it costs
-    Inspect(inspect::Args),
     /// Make a folder with the source of a new plugin
     New(new::Args),
+    /// Build a plugin from the source in a folder
+    Build(build::Args),
+    /// Run a plugin's tests, each in a world of its own
+    Test(test::Args),
+    /// Show what a plugin says of itself, what it imports, and what it costs
+    Inspect(inspect::Args),
     /// Run a plugin again in the world that a record is of
     Replay(replay::Args),
     /// Measure what a fresh instance of a plugin costs
@@ -35,9 +38,10 @@ pub(super) enum Command {
 
 pub(super) fn run(command: Command) -> Ended {
     match command {
-        Command::Build(args) => build::run(&args),
-        Command::Inspect(args) => inspect::run(&args),
         Command::New(args) => new::run(&args),
+        Command::Build(args) => build::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Replay(args) => replay::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Push(args) => push::run(&args),

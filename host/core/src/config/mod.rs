@@ -41,6 +41,7 @@ use crate::share::Sharing;
 use crate::source::{Digest, PublicKey, Source};
 
 pub use problem::{Problem, Problems, Severity};
+pub(crate) use resolve::grants_of_test;
 pub use resolve::{conditions_of_part, load, moment, outline, token_hash};
 pub use tree::Lookup;
 
