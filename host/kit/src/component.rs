@@ -21,7 +21,8 @@ pub fn is_component(bytes: &[u8]) -> bool {
 pub fn encode(core: &[u8], world: &str, further: Option<&str>) -> anyhow::Result<Vec<u8>> {
     let mut core = core.to_vec();
     if !has_world(&core) {
-        let (resolve, world) = contract::world(world, further)?;
+        let version = version(&core).unwrap_or_else(|| contract::VERSION.to_owned());
+        let (resolve, world) = contract::world_of(&version, world, further)?;
         let names = StringEncoding::UTF8;
         wit_component::embed_component_metadata(&mut core, &resolve, world, names, false)?;
     }
@@ -40,6 +41,28 @@ fn has_world(core: &[u8]) -> bool {
         matches!(payload, Ok(wasmparser::Payload::CustomSection(section))
             if section.name().starts_with("component-type"))
     })
+}
+
+/// The version of the contract by which a module names its exports, if it is one of our line.
+fn version(core: &[u8]) -> Option<String> {
+    let payloads = wasmparser::Parser::new(0).parse_all(core).filter_map(Result::ok);
+    let exports = payloads.filter_map(|payload| match payload {
+        wasmparser::Payload::ExportSection(section) => Some(section),
+        _ => None,
+    });
+    let names = exports.flatten().filter_map(|export| Some(export.ok()?.name));
+    let version = names.filter_map(|name| {
+        name.strip_prefix("wellcheck:check/checker@")?.split_once('#').map(|(version, _)| version)
+    });
+    let (line, _) = contract::VERSION.rsplit_once('.')?;
+    let digits =
+        |text: &str| !text.is_empty() && text.len() < 4 && text.bytes().all(|b| b.is_ascii_digit());
+    version
+        .filter(|version| {
+            version.rsplit_once('.').is_some_and(|(l, patch)| l == line && digits(patch))
+        })
+        .map(str::to_owned)
+        .next()
 }
 
 /// Puts name, version, source and language into the component's custom sections, as registries and

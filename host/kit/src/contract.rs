@@ -49,6 +49,19 @@ pub fn write_into(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// When there is no such world, or `further` is not WIT.
 pub fn world(name: &str, further: Option<&str>) -> anyhow::Result<(Resolve, WorldId)> {
+    world_of(VERSION, name, further)
+}
+
+/// Likewise, as a module calls the contract that was written for another version of its line: within
+/// a line, what there was is still there.
+///
+/// # Errors
+/// Likewise.
+pub fn world_of(
+    version: &str,
+    name: &str,
+    further: Option<&str>,
+) -> anyhow::Result<(Resolve, WorldId)> {
     let mut resolve = Resolve::default();
     let (ours, rest) = FILES.split_first().expect("there is the contract itself");
     let parse = |name: &str, text: &str| {
@@ -56,7 +69,9 @@ pub fn world(name: &str, further: Option<&str>) -> anyhow::Result<(Resolve, Worl
             .map_err(|(sources, error)| anyhow::anyhow!(error.render(&sources)))
     };
     let rest = rest.iter().map(|(name, text)| parse(name, text)).collect::<Result<_, _>>()?;
-    let main = parse(ours.0, &[ours.1, further.unwrap_or_default()].join("\n"))?;
+    let package = |version: &str| format!("package wellcheck:check@{version};");
+    let text = ours.1.replacen(&package(VERSION), &package(version), 1);
+    let main = parse(ours.0, &[&text, further.unwrap_or_default()].join("\n"))?;
     let pushed = resolve.push_groups(main, rest);
     let package =
         pushed.map_err(|error| anyhow::anyhow!("the contract does not resolve: {error}"))?;

@@ -8,11 +8,14 @@
 //! - [`toolchain`] finds the programs that a language needs, and says how to get what is missing;
 //! - [`component`] makes a component of what a compiler left, with its metadata;
 //! - [`strip`] takes out what is there for debugging;
+//! - [`bindings`] generates what C and Go call the contract by;
 //! - [`build`] does all of that in order.
 //!
 //! Nothing here runs a plugin: that is `wellcheck-wasm`'s.
 
+pub mod bindings;
 pub mod build;
+mod clang;
 pub mod component;
 pub mod contract;
 pub mod language;

@@ -75,7 +75,10 @@ mod tests {
             assert!(folder.join(language.source).is_file(), "{}", language.name);
             for path in made {
                 let text = std::fs::read_to_string(&path).unwrap();
-                assert!(!text.contains("{{"), "`{}` has a placeholder left", path.display());
+                // Some languages write two braces themselves.
+                let left = |rest: &str| rest.starts_with(|c: char| c.is_ascii_lowercase());
+                let is_left = text.split("{{").skip(1).any(left);
+                assert!(!is_left, "`{}` has a placeholder left", path.display());
             }
             let project = Project::open(&folder).unwrap();
             assert_eq!(project.manifest.name, "queue-depth");

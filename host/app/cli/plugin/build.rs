@@ -54,7 +54,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Ended {
     let project = Project::open(&args.dir).or_exit(Exit::DATA)?;
     let runtime = setup::runtime()?;
-    let sandbox = setup::sandbox(args.cache.clone(), &Plugins::default())?;
+    let sandbox = setup::sandbox(args.cache.clone(), &patient())?;
     let finished = make(args, &project).and_then(|built| {
         let plugin = runtime.block_on(load(&sandbox, &project, &built)).or_exit(Exit::DATA)?;
         Ok(Finished { built, plugin })
@@ -68,6 +68,9 @@ pub(crate) fn run(args: &Args) -> Ended {
     setup::print(&text)?;
     Ok(Exit::DONE)
 }
+
+/// Longest that compiling may take on a busy machine.
+const COMPILE_WALL: Duration = Duration::from_mins(10);
 
 /// A component that loads.
 struct Finished {
@@ -105,6 +108,13 @@ fn failure(project: &Project, error: BuildError) -> Failure {
         error => anyhow!("{advice}\n{error}"),
     };
     Failure { error, exit }
+}
+
+/// What the server would allow, but for the time: here somebody works on other things beside.
+fn patient() -> Plugins {
+    let mut limits = Plugins::default();
+    limits.load.compile_wall = COMPILE_WALL;
+    limits
 }
 
 /// Loads what was built, as the server would.

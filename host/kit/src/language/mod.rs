@@ -2,10 +2,14 @@
 //!
 //! To add one: a file here with its templates and its build, and a line in [`LANGUAGES`].
 
+mod c;
+mod cpp;
+mod go;
 mod javascript;
 mod python;
 mod rust;
 mod wat;
+mod zig;
 
 use crate::build::{Build, BuildError};
 
@@ -60,6 +64,10 @@ pub const LANGUAGES: &[Language] = &[
     python::LANGUAGE,
     javascript::LANGUAGE,
     javascript::TYPESCRIPT,
+    c::LANGUAGE,
+    cpp::LANGUAGE,
+    go::LANGUAGE,
+    zig::LANGUAGE,
     wat::LANGUAGE,
 ];
 

@@ -14,8 +14,13 @@ pub(super) const LANGUAGE: Language = Language {
     build,
 };
 
-fn files(_: &New<'_>) -> Vec<File> {
-    Vec::new()
+const TEMPLATE: &str = include_str!("../../templates/wat/plugin.wat");
+/// Its own: it asks for nothing that others do.
+const TESTS: &str = include_str!("../../templates/wat/test.toml");
+
+fn files(new: &New<'_>) -> Vec<File> {
+    let template = TEMPLATE.replace("{{name-length}}", &new.name.len().to_string());
+    vec![File::of("plugin.wat", &template, new), File::of("test.toml", TESTS, new)]
 }
 
 fn build(build: &Build<'_>) -> Result<Vec<u8>, BuildError> {
