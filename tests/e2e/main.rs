@@ -50,6 +50,8 @@ mod newcomer;
 mod nosana;
 mod ntp_check;
 mod operate;
+mod plugin_faults;
+mod plugin_test;
 mod postgres_check;
 mod probe;
 mod push_check;

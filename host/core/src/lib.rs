@@ -61,3 +61,5 @@ pub mod exposition;
 pub mod format;
 
 pub mod import;
+
+pub mod suite;

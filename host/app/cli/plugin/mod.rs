@@ -3,6 +3,7 @@
 mod build;
 mod inspect;
 mod new;
+mod test;
 
 use clap::Subcommand;
 
@@ -16,6 +17,8 @@ pub(super) enum Command {
     Inspect(inspect::Args),
     /// Make a folder with the source of a new plugin
     New(new::Args),
+    /// Run a plugin's tests, each in a world of its own
+    Test(test::Args),
 }
 
 pub(super) fn run(command: Command) -> Ended {
@@ -23,5 +26,6 @@ pub(super) fn run(command: Command) -> Ended {
         Command::Build(args) => build::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::New(args) => new::run(&args),
+        Command::Test(args) => test::run(&args),
     }
 }

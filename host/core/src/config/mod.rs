@@ -39,6 +39,7 @@ use crate::redact::Redactor;
 use crate::share::Sharing;
 
 pub use problem::{Problem, Problems, Severity};
+pub(crate) use resolve::grants_of_test;
 pub use resolve::{conditions_of_part, load, moment, outline, token_hash};
 pub use tree::Lookup;
 

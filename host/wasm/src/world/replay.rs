@@ -12,8 +12,9 @@ use wellcheck_core::limits::RunLimits;
 use wellcheck_core::record::{self, Record};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::status::Status;
+use wellcheck_core::suite::Scripted;
 
-use super::{Asked, Script, Scripted, World};
+use super::{Asked, Script, World};
 use crate::plugin::Plugin;
 use crate::run::{Invocation, PluginRun, Supplies};
 use crate::{Standing, Standings};
@@ -58,7 +59,7 @@ impl Replay {
         let broken = |what, why: String| ReplayError::Broken { what, why };
         let check =
             CheckName::new(&record.check).map_err(|error| broken("check", error.to_string()))?;
-        let random = unhex(&record.random)
+        let random = record::unhex(&record.random)
             .ok_or_else(|| broken("random", "expected 64 hexadecimal digits".to_owned()))?;
         let list = record.http.iter().map(|exchange| Scripted {
             method: Some(exchange.method.clone()),
@@ -146,17 +147,6 @@ pub fn from_record(standing: &record::Standing) -> Result<Standing, String> {
         age: standing.age.map(|age| Duration::from_secs_f64(age.clamp(0.0, 1e12) / 1e3)),
         observations: standing.observations.iter().cloned().map(Into::into).collect(),
     })
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-    }
-    Some(bytes)
 }
 
 /// A folder that holds the files of a record, for the grant that names it there: the caller gives

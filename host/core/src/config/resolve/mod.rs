@@ -27,6 +27,7 @@ mod share;
 mod sidecar;
 mod timing;
 
+pub(crate) use grants::grants_of_test;
 pub use judgement::part as conditions_of_part;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,21 +81,7 @@ pub fn load(
     lookup: &dyn Lookup,
     kinds: &mut dyn Kinds,
 ) -> (Option<Config>, Vec<Problem>) {
-    let mut resolver = Resolver {
-        lookup,
-        kinds,
-        hidden: Vec::new(),
-        problems: Problems::default(),
-        names: BTreeMap::new(),
-        claimed: Vec::new(),
-        secrets: BTreeMap::new(),
-        secret_places: BTreeMap::new(),
-        named_checks: Vec::new(),
-        named: Vec::new(),
-        named_listeners: Vec::new(),
-        in_sidecar: false,
-        host: HostLimits::default(),
-    };
+    let mut resolver = Resolver::new(lookup, kinds);
     let config = resolver.config(sources);
     let redactor = Redactor::new(resolver.hidden.iter().map(String::as_str));
     let mut problems = resolver.problems;
@@ -137,6 +124,27 @@ struct NamedChecks {
     pattern: CheckPattern,
     /// Whether it stands in a sidecar.
     in_sidecar: bool,
+}
+
+impl<'a> Resolver<'a> {
+    /// Nothing read yet.
+    fn new(lookup: &'a dyn Lookup, kinds: &'a mut dyn Kinds) -> Self {
+        Self {
+            lookup,
+            kinds,
+            hidden: Vec::new(),
+            problems: Problems::default(),
+            names: BTreeMap::new(),
+            claimed: Vec::new(),
+            secrets: BTreeMap::new(),
+            secret_places: BTreeMap::new(),
+            named_checks: Vec::new(),
+            named: Vec::new(),
+            named_listeners: Vec::new(),
+            in_sidecar: false,
+            host: HostLimits::default(),
+        }
+    }
 }
 
 impl Resolver<'_> {
