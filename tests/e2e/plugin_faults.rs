@@ -143,8 +143,8 @@ fn tests_that_fail_or_expect_a_failure_are_not_broken_further() {
 // ── Reports ────────────────────────────────────────────────────────────────────────────────────
 
 /// The elements of a report by their path, each with its attributes and texts.
-fn elements(xml: &[u8]) -> Vec<(String, BTreeMap<String, String>, String)> {
-    let mut reader = Reader::from_reader(xml);
+fn elements(xml: &str) -> Vec<(String, BTreeMap<String, String>, String)> {
+    let mut reader = Reader::from_str(xml);
     let mut path: Vec<String> = Vec::new();
     let mut open: Vec<usize> = Vec::new();
     let mut found: Vec<(String, BTreeMap<String, String>, String)> = Vec::new();
@@ -152,12 +152,16 @@ fn elements(xml: &[u8]) -> Vec<(String, BTreeMap<String, String>, String)> {
         let event = reader.read_event().expect("well-formed XML");
         match &event {
             Event::Start(start) | Event::Empty(start) => {
-                path.push(String::from_utf8(start.name().as_ref().to_vec()).expect("UTF-8"));
+                path.push(start.name().as_ref().to_owned());
                 let attributes = start.attributes().map(|attribute| {
                     let attribute = attribute.expect("an attribute");
-                    let name = String::from_utf8(attribute.key.as_ref().to_vec()).expect("UTF-8");
-                    let value = String::from_utf8(attribute.value.to_vec()).expect("UTF-8");
-                    (name, quick_xml::escape::unescape(&value).expect("escaped").into_owned())
+                    let name = attribute.key.as_ref().to_owned();
+                    (
+                        name,
+                        quick_xml::escape::unescape(&attribute.value)
+                            .expect("escaped")
+                            .into_owned(),
+                    )
                 });
                 found.push((path.join("/"), attributes.collect(), String::new()));
                 open.push(found.len() - 1);
@@ -171,9 +175,8 @@ fn elements(xml: &[u8]) -> Vec<(String, BTreeMap<String, String>, String)> {
                 open.pop();
             }
             Event::Text(text) => {
-                let text = String::from_utf8(text.to_vec()).expect("UTF-8");
                 if let Some(last) = open.last() {
-                    found[*last].2.push_str(text.trim());
+                    found[*last].2.push_str(text.as_ref().trim());
                 }
             }
             Event::Eof => return found,
@@ -190,7 +193,7 @@ fn a_report_for_ci_has_every_test_and_every_fault() {
     );
     let dir = project("http-get", &tests);
     test_in(dir.path(), &["--faults", "--junit", "report.xml"]).expect(1);
-    let report = std::fs::read(dir.path().join("report.xml")).expect("a report");
+    let report = std::fs::read_to_string(dir.path().join("report.xml")).expect("a report");
     let found = elements(&report);
     let of = |path: &str| {
         found.iter().filter(|(p, ..)| p == path).map(|(_, a, t)| (a, t)).collect::<Vec<_>>()

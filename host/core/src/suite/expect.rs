@@ -168,7 +168,8 @@ impl Expect {
             let values: Vec<f64> = here.map(|observation| observation.value).collect();
             if !values.iter().any(|value| number.is(*value)) {
                 let all: Vec<String> = values.iter().map(ToString::to_string).collect();
-                found.add(&series.written, number.shown(), or_none(all.join(", ")));
+                let what = format!("observation `{}`", series.written);
+                found.add(&what, number.shown(), or_none(all.join(", ")));
             }
         }
         for (name, status) in &self.parts {
@@ -300,8 +301,14 @@ mod tests {
         let range = |text: &str| Number::In(Range::parse(text).unwrap(), text.to_owned());
         check(number("depth", Number::Exactly(0.3)), &[]);
         check(number("depth{queue=\"a\"}", range("0:1")), &[]);
-        check(number("depth{queue=\"b\"}", range("0:1")), &[("depth{queue=\"b\"}", "0:1", "none")]);
-        check(number("depth", range("1:")), &[("depth", "1:", "0.30000000000000004")]);
+        check(
+            number("depth{queue=\"b\"}", range("0:1")),
+            &[("observation `depth{queue=\"b\"}`", "0:1", "none")],
+        );
+        check(
+            number("depth", range("1:")),
+            &[("observation `depth`", "1:", "0.30000000000000004")],
+        );
         for text in ["", "a{", "a{b}", "a{b=c}", "a{b=\"c\"d=\"e\"}"] {
             assert_eq!(Series::parse(text), None, "{text}");
         }

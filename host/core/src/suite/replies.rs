@@ -148,21 +148,21 @@ fn json<'a>(got: &Got<'a>) -> Option<(&'a Answer, serde_json::Value)> {
     Some((answer, serde_json::from_slice(&body(answer)?).ok()?))
 }
 
-fn json_as(got: &Got<'_>, text: &str) -> Option<Bad> {
+fn json_as(got: &Got<'_>, wrong: &serde_json::Value) -> Option<Bad> {
     let (answer, value) = json(got)?;
-    (value.to_string() != text).then(|| with_body(answer, None, text.as_bytes()))
+    (value != *wrong).then(|| with_body(answer, None, wrong.to_string().as_bytes()))
 }
 
 pub(super) fn json_object(got: &Got<'_>) -> Option<Bad> {
-    json_as(got, "{}")
+    json_as(got, &serde_json::json!({}))
 }
 
 pub(super) fn json_array(got: &Got<'_>) -> Option<Bad> {
-    json_as(got, "[]")
+    json_as(got, &serde_json::json!([]))
 }
 
 pub(super) fn json_null(got: &Got<'_>) -> Option<Bad> {
-    json_as(got, "null")
+    json_as(got, &serde_json::Value::Null)
 }
 
 pub(super) fn json_texts(got: &Got<'_>) -> Option<Bad> {
