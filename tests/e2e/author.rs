@@ -83,7 +83,9 @@ fn a_project_is_made_where_nothing_is_and_says_what_to_do_next() {
 /// Every project has these, whatever its language.
 #[track_caller]
 fn check_project(folder: &Path) {
-    for name in ["README.md", "plugin.toml", "depth.toml", "test.toml", ".gitignore", "wit/check.wit"] {
+    for name in
+        ["README.md", "plugin.toml", "depth.toml", "test.toml", ".gitignore", "wit/check.wit"]
+    {
         let path = folder.join(name);
         let text = std::fs::read_to_string(&path);
         let text = text.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
