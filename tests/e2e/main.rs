@@ -10,6 +10,7 @@ mod support;
 
 mod adverse;
 mod amqp_check;
+mod author;
 mod cases;
 mod cli;
 mod compose;
@@ -24,6 +25,7 @@ mod endpoint;
 mod endpoints;
 mod examples;
 mod exec_check;
+mod fetch;
 mod file_check;
 mod formats;
 mod grants;
