@@ -338,6 +338,7 @@ const COMMANDS: &[&[&str]] = &[
     &["validate"],
     &["plugin"],
     &["plugin", "inspect"],
+    &["plugin", "new"],
     &["plugin", "test"],
     &["push"],
     &["status"],
