@@ -339,8 +339,13 @@ const COMMANDS: &[&[&str]] = &[
     &["run"],
     &["validate"],
     &["plugin"],
+<<<<<<< HEAD
     &["plugin", "new"],
     &["plugin", "build"],
+=======
+    &["plugin", "inspect"],
+    &["plugin", "new"],
+>>>>>>> new
     &["plugin", "test"],
     &["plugin", "inspect"],
     &["plugin", "replay"],
