@@ -339,13 +339,8 @@ const COMMANDS: &[&[&str]] = &[
     &["run"],
     &["validate"],
     &["plugin"],
-<<<<<<< HEAD
     &["plugin", "new"],
     &["plugin", "build"],
-=======
-    &["plugin", "inspect"],
-    &["plugin", "new"],
->>>>>>> new
     &["plugin", "test"],
     &["plugin", "inspect"],
     &["plugin", "replay"],

@@ -13,9 +13,9 @@ mod bindings {
             package wellcheck:retry@0.1.0;
 
             world retry {
-                import wellcheck:check/checker@0.1.1;
-                import wellcheck:check/context@0.1.1;
-                export wellcheck:check/checker@0.1.1;
+                import wellcheck:check/checker@0.1.2;
+                import wellcheck:check/context@0.1.2;
+                export wellcheck:check/checker@0.1.2;
             }
         ",
         path: "../../wit/v0_1",
