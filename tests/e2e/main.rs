@@ -23,6 +23,7 @@ mod endpoint;
 mod endpoints;
 mod examples;
 mod exec_check;
+mod fetched;
 mod file_check;
 mod formats;
 mod grants;
