@@ -26,6 +26,7 @@ mod endpoints;
 mod examples;
 mod exec_check;
 mod fetch;
+mod fetched;
 mod file_check;
 mod formats;
 mod grants;

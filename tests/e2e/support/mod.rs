@@ -8,6 +8,7 @@ pub(crate) mod chrony;
 pub(crate) mod databases;
 pub(crate) mod datagrams;
 pub(crate) mod dbus;
+pub(crate) mod desk;
 pub(crate) mod docker;
 pub(crate) mod guests;
 pub(crate) mod host;

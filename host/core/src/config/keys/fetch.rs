@@ -25,7 +25,7 @@ pub const PLUGIN: &[Key] = &[
     key(
         "key",
         "`keys` of `[plugins]`",
-        "key = \"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"",
+        "key = [\"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"]",
         "A public key of minisign, or several: one of them must have signed the file. The signature is the annotation `vnd.wellcheck.minisign` of the manifest, or lies beside a file as `URL.minisig`.",
     ),
     key(
