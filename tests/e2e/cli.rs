@@ -339,6 +339,7 @@ const COMMANDS: &[&[&str]] = &[
     &["run"],
     &["validate"],
     &["plugin"],
+    &["plugin", "build"],
     &["plugin", "inspect"],
     &["plugin", "replay"],
     &["plugin", "bench"],
