@@ -15,9 +15,19 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use wellcheck_core::config::MAX_SIDECAR;
 use wellcheck_core::id::PluginName;
+use wellcheck_core::snapshot::Newest;
+use wellcheck_core::source::PublicKey;
 use wellcheck_core::units::show_size;
+use wellcheck_fetch::{MAX_SIGNATURE, digest_of, verify};
 
-use crate::sources::{Fingerprint, is_hidden};
+use crate::fetches::There;
+use crate::sources::{Fingerprint, is_hidden, read_file};
+
+/// What the file of a plugin's signature is called, behind the plugin's own name.
+const MINISIG: &str = ".minisig";
+
+/// The end of such names.
+const SIGNATURE: &str = ".wasm.minisig";
 
 /// Most plugins in one folder; further ones are left out, with a note.
 const MAX_PLUGINS: usize = 1_000;
@@ -36,16 +46,35 @@ pub(crate) struct Listing {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
+    /// Empty where there is no file in the folder.
     file_name: String,
     /// `Err` for what is no regular file.
     fingerprint: Result<Fingerprint, String>,
     /// Of whatever is called `NAME.toml`; reading it says whether it can be used.
     sidecar: Option<Fingerprint>,
+    /// What comes from elsewhere under this name; it wins over a file of the folder.
+    fetched: Option<There>,
+}
+
+/// What there is of a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seen<'a> {
+    /// A file, and whether it is whole: one that others may be writing must be quiet first.
+    File(Fingerprint, bool),
+    /// Something that is no file.
+    Unusable(&'a str),
+    /// Nothing yet.
+    Waiting(&'a Newest),
 }
 
 impl Listing {
     /// Lists the folder. A folder that is not there is an empty one, with a note.
     pub(crate) fn read(dir: &Path) -> Self {
+        Self::read_with(dir, &BTreeMap::new())
+    }
+
+    /// Likewise, with what comes from elsewhere.
+    pub(crate) fn read_with(dir: &Path, fetched: &BTreeMap<PluginName, There>) -> Self {
         let mut listing = Self { dir: dir.to_owned(), ..Self::default() };
         let mut notes = Vec::new();
         let mut names: Vec<String> = Vec::new();
@@ -54,9 +83,8 @@ impl Listing {
                 for entry in entries.filter_map(Result::ok) {
                     let name = entry.file_name().to_string_lossy().into_owned();
                     let lower = name.to_ascii_lowercase();
-                    if (lower.ends_with(".wasm") || lower.ends_with(".toml"))
-                        && !is_hidden(&entry.path())
-                    {
+                    let ends = [".wasm", ".toml", SIGNATURE].iter().any(|end| lower.ends_with(end));
+                    if ends && !is_hidden(&entry.path()) {
                         names.push(name);
                     }
                 }
@@ -71,9 +99,21 @@ impl Listing {
         // Sorted, so that the same folder always gives the same answer; `x.wasm` before `x.WASM`.
         names.sort_by_key(|name| (!name.ends_with(".wasm"), name.clone()));
         for name in names.iter().filter(|name| name.to_ascii_lowercase().ends_with(".wasm")) {
-            if let Err(note) = listing.add(name) {
+            let signature = format!("{name}{MINISIG}");
+            let signature = names.contains(&signature).then_some(signature);
+            if let Err(note) = listing.add(name, signature.as_deref()) {
                 notes.push(note);
             }
+        }
+        for (name, there) in fetched {
+            let nothing = Found {
+                file_name: String::new(),
+                fingerprint: Err("there is no file".to_owned()),
+                sidecar: None,
+                fetched: None,
+            };
+            let found = listing.files.entry(name.clone()).or_insert(nothing);
+            found.fetched = Some(there.clone());
         }
         for name in names.iter().filter(|name| name.ends_with(".toml")) {
             listing.add_sidecar(name, &mut notes);
@@ -87,7 +127,7 @@ impl Listing {
         listing
     }
 
-    fn add(&mut self, file_name: &str) -> Result<(), String> {
+    fn add(&mut self, file_name: &str, signature: Option<&str>) -> Result<(), String> {
         let shown: String = file_name.chars().take(100).flat_map(char::escape_debug).collect();
         let path = self.dir.join(file_name);
         if path.is_dir() {
@@ -107,9 +147,11 @@ impl Listing {
                 first.file_name
             ));
         }
-        let fingerprint = fingerprint(&path);
-        self.files
-            .insert(name, Found { file_name: file_name.to_owned(), fingerprint, sidecar: None });
+        // A file whose signature comes later is another one then.
+        let signature = signature.and_then(|name| fingerprint_beneath(&self.dir, name));
+        let fingerprint = fingerprint(&path).map(|found| found.signed(signature));
+        let file_name = file_name.to_owned();
+        self.files.insert(name, Found { file_name, fingerprint, sidecar: None, fetched: None });
         Ok(())
     }
 
@@ -124,16 +166,27 @@ impl Listing {
         }
     }
 
-    /// The plugins' names, sorted.
+    /// The names of the folder's plugins, sorted.
     pub(crate) fn names(&self) -> impl Iterator<Item = &PluginName> {
-        self.files.keys()
+        self.files.iter().filter(|(_, found)| !found.file_name.is_empty()).map(|(name, _)| name)
     }
 
-    /// The plugins' files.
-    pub(crate) fn files(
-        &self,
-    ) -> impl Iterator<Item = (&PluginName, &Result<Fingerprint, String>)> {
-        self.files.iter().map(|(name, found)| (name, &found.fingerprint))
+    /// Whether there is a plugin of this name, in the folder or from elsewhere.
+    pub(crate) fn has(&self, name: &PluginName) -> bool {
+        self.files.contains_key(name)
+    }
+
+    /// What there is of each plugin.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&PluginName, Seen<'_>)> {
+        self.files.iter().map(|(name, found)| {
+            let seen = match (&found.fetched, &found.fingerprint) {
+                (Some(There::Kept(_, _, fingerprint)), _) => Seen::File(*fingerprint, true),
+                (Some(There::Waiting(newest)), _) => Seen::Waiting(newest),
+                (None, Ok(fingerprint)) => Seen::File(*fingerprint, false),
+                (None, Err(why)) => Seen::Unusable(why),
+            };
+            (name, seen)
+        })
     }
 
     /// The sidecars and where they are.
@@ -156,16 +209,51 @@ impl Listing {
 
     /// What the configuration depends on: which plugins there are, and their sidecars.
     pub(crate) fn shape(&self) -> Vec<(PluginName, Option<Fingerprint>)> {
-        self.files.iter().map(|(name, found)| (name.clone(), found.sidecar)).collect()
+        let counts = |found: &Found| !found.file_name.is_empty() || found.sidecar.is_some();
+        let there = self.files.iter().filter(|(_, found)| counts(found));
+        there.map(|(name, found)| (name.clone(), found.sidecar)).collect()
     }
 
-    /// Reads a plugin's file, of at most `limit` bytes.
+    /// Reads a plugin's file, of at most `limit` bytes. Files of the folder must be signed by one of
+    /// `keys`, if there are any.
     ///
     /// # Errors
-    /// In words, when it is no regular file beneath the folder, or too large, or unreadable.
-    pub(crate) fn load(&self, name: &PluginName, limit: u64) -> Result<Vec<u8>, String> {
+    /// In words, when it is no regular file beneath the folder, or too large, or unreadable, or not
+    /// signed as it must be.
+    pub(crate) fn load(
+        &self,
+        name: &PluginName,
+        limit: u64,
+        keys: &[PublicKey],
+    ) -> Result<Vec<u8>, String> {
         let found = self.files.get(name).ok_or("the file is gone")?;
-        read_beneath(&self.dir, &found.file_name, limit)
+        match &found.fetched {
+            Some(There::Kept(path, digest, _)) => {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                let bytes =
+                    read_file(path, limit).map_err(|why| format!("the kept file: {why}"))?;
+                if digest_of(&bytes) != *digest {
+                    return Err("the kept file was changed (a reload fetches it again)".to_owned());
+                }
+                return Ok(bytes);
+            }
+            Some(There::Waiting(_)) => return Err("the file is gone".to_owned()),
+            None => {}
+        }
+        let bytes = read_beneath(&self.dir, &found.file_name, limit)?;
+        if !keys.is_empty() {
+            let file_name = format!("{}{MINISIG}", found.file_name);
+            let signature = read_beneath(&self.dir, &file_name, MAX_SIGNATURE as u64).ok();
+            let signature = signature.and_then(|bytes| String::from_utf8(bytes).ok());
+            let what = format!("the file `{}`", found.file_name);
+            verify(&bytes, signature.as_deref(), keys, &what).map_err(|error| {
+                format!(
+                    "{}; `require-signed` of `[plugins]` asks for `{file_name}` beside it",
+                    error.message
+                )
+            })?;
+        }
+        Ok(bytes)
     }
 }
 

@@ -19,9 +19,11 @@ use wellcheck_core::endpoint::ListenSpec;
 use wellcheck_core::id::{CheckName, PluginName};
 use wellcheck_core::limits::{HostLimits, LoadLimits};
 use wellcheck_core::snapshot::{Configuration, Held, Setup};
+use wellcheck_fetch::Lock;
 
 use crate::checks::Tools;
 use crate::clock::Clock;
+use crate::fetches::{AllThere, Fetches, News};
 use crate::folder::Listing;
 use crate::passive::LivePassives;
 use crate::plugins::{Finished, Loaded, Plugins, Quiet};
@@ -77,11 +79,11 @@ struct Look {
 }
 
 impl Look {
-    /// `imported` are the files that the configuration names.
-    fn at(places: &Places, imported: &[PathBuf]) -> Self {
+    /// `imported` are the files that the configuration names, `fetched` what comes from elsewhere.
+    fn at(places: &Places, imported: &[PathBuf], fetched: &AllThere) -> Self {
         let mut files = places.fingerprints();
         files.extend(imported.iter().cloned().map(fingerprinted));
-        Self { files, listing: Arc::new(Listing::read(&places.plugins)) }
+        Self { files, listing: Arc::new(Listing::read_with(&places.plugins, fetched)) }
     }
 
     /// What the configuration depends on; a new version of a plugin's file is not part of it.
@@ -123,6 +125,7 @@ pub(crate) struct Keeper {
     fixed: Fixed,
     configuration: Configuration,
     plugins: Plugins,
+    fetches: Fetches,
     /// The files that the configuration on disk imports.
     imported: Vec<PathBuf>,
     look: Look,
@@ -167,6 +170,8 @@ pub(crate) struct First {
     sources: Sources,
     /// The files that it imports.
     imported: Fingerprints,
+    /// What pins the plugins that are fetched.
+    pub(crate) lock: Lock,
 }
 
 /// Reads everything once.
@@ -175,6 +180,18 @@ pub(crate) struct First {
 /// All problems, when the configuration cannot be used.
 pub(crate) fn read(places: &Places, tools: &Tools) -> Result<First, Vec<Problem>> {
     read_listed(places, tools, &Listing::read(&places.plugins)).0
+}
+
+/// Likewise, without the lock: for what writes it.
+///
+/// # Errors
+/// All problems, when the configuration cannot be used.
+pub(crate) fn read_unlocked(places: &Places, tools: &Tools) -> Result<First, Vec<Problem>> {
+    let found = places.read(&Listing::read(&places.plugins));
+    if found.problems.iter().any(|problem| problem.severity == Severity::Error) {
+        return Err(found.problems);
+    }
+    check(found.sources, None, tools)
 }
 
 /// Also returns the files that the configuration on disk imports, whatever came of it.
@@ -187,13 +204,22 @@ fn read_listed(
     if found.problems.iter().any(|problem| problem.severity == Severity::Error) {
         return (Err(found.problems), found.imported);
     }
-    let first = check(found.sources, tools);
-    let first = first.map(|first| First { imported: found.imported.clone(), ..first });
+    let lock = match places.read_lock() {
+        Ok(lock) => lock,
+        // Nobody knows what is to run.
+        Err(problem) => return (Err(vec![problem]), found.imported),
+    };
+    let first = check(found.sources, lock.as_ref(), tools);
+    let first = first.map(|first| First {
+        imported: found.imported.clone(),
+        lock: lock.unwrap_or_default(),
+        ..first
+    });
     (first, found.imported)
 }
 
 /// Makes everything that the texts ask for.
-fn check(sources: Sources, tools: &Tools) -> Result<First, Vec<Problem>> {
+fn check(sources: Sources, lock: Option<&Lock>, tools: &Tools) -> Result<First, Vec<Problem>> {
     let mut builtin = Builtin::new(tools);
     let lookup = SystemLookup { base: tools.base.clone() };
     let (config, mut problems) = config::load(&sources, &lookup, &mut builtin);
@@ -201,6 +227,7 @@ fn check(sources: Sources, tools: &Tools) -> Result<First, Vec<Problem>> {
     let mut of_routes = Problems::default();
     crate::server::problems(&config, &mut of_routes);
     crate::checks::limit_problems(&config.runs, &mut of_routes);
+    crate::fetches::lock_problems(&config, lock, &mut of_routes);
     let of_routes = of_routes.sorted();
     // Errors that are there already are of sidecars, and refuse nothing.
     let refused = of_routes.iter().any(|problem| problem.severity == Severity::Error);
@@ -209,7 +236,8 @@ fn check(sources: Sources, tools: &Tools) -> Result<First, Vec<Problem>> {
         return Err(problems);
     }
     let registry = Registry::new(config, builtin);
-    Ok(First { registry, problems, sources, imported: Fingerprints::new() })
+    let lock = Lock::default();
+    Ok(First { registry, problems, sources, imported: Fingerprints::new(), lock })
 }
 
 impl Keeper {
@@ -220,9 +248,11 @@ impl Keeper {
         clock: Clock,
         first: First,
         plugins: Plugins,
+        mut fetches: Fetches,
         scheduler: mpsc::Sender<scheduler::Command>,
     ) -> Self {
-        let mut look = Look::at(&places, &[]);
+        fetches.follow(&first.registry.config, &first.lock);
+        let mut look = Look::at(&places, &[], &fetches.there());
         // As they were before they were read, so that no change is missed.
         look.files.extend(first.imported.clone());
         let imported = first.imported.into_keys().collect();
@@ -245,12 +275,14 @@ impl Keeper {
             fixed,
             configuration,
             plugins,
+            fetches,
             imported,
             look,
             read,
             scheduler,
             records: Records::default(),
         };
+        keeper.plugins.trust(&keeper.registry.config.plugins, &keeper.look.listing);
         keeper.look_at_plugins(Quiet::Skip);
         keeper.tell_store();
         keeper
@@ -277,9 +309,13 @@ impl Keeper {
     }
 
     /// Runs until the handle and the scheduler are gone.
-    pub(crate) fn start(self, finished: mpsc::Receiver<Finished>) -> Handle {
+    pub(crate) fn start(
+        self,
+        finished: mpsc::Receiver<Finished>,
+        news: mpsc::Receiver<News>,
+    ) -> Handle {
         let (requests, receiver) = mpsc::channel(16);
-        tokio::spawn(self.run(receiver, finished));
+        tokio::spawn(self.run(receiver, finished, news));
         Handle { requests }
     }
 
@@ -287,6 +323,7 @@ impl Keeper {
         mut self,
         mut requests: mpsc::Receiver<oneshot::Sender<Reloaded>>,
         mut finished: mpsc::Receiver<Finished>,
+        mut news: mpsc::Receiver<News>,
     ) {
         let mut pause = LOOK;
         self.hand_over().await;
@@ -313,6 +350,13 @@ impl Keeper {
                         self.hand_over().await;
                     }
                 }
+                Some(told) = news.recv() => {
+                    if self.fetches.take(told) {
+                        self.look(&mut pause).await;
+                        self.look_at_plugins(Quiet::Wait);
+                        self.hand_over().await;
+                    }
+                }
                 () = tokio::time::sleep(pause) => {
                     let before = Arc::clone(&self.look.listing);
                     let still = self.look(&mut pause).await;
@@ -336,11 +380,12 @@ impl Keeper {
     /// Looks at the disk. Returns what is as it was at the last look.
     async fn look(&mut self, pause: &mut Duration) -> Still {
         let (places, imported) = (self.places.clone(), self.imported.clone());
+        let fetched = self.fetches.there();
         // By what it costs, not by how long it takes: on a busy machine a look takes long that has to
         // be had all the same.
         let look = tokio::task::spawn_blocking(move || {
             let began = thread_cpu();
-            (Look::at(&places, &imported), thread_cpu().saturating_sub(began))
+            (Look::at(&places, &imported, &fetched), thread_cpu().saturating_sub(began))
         });
         let Ok((look, cost)) = look.await else { return Still::default() };
         *pause = LOOK.max(cost * LOOK_SHARE);
@@ -388,6 +433,8 @@ impl Keeper {
                 self.registry = first.registry;
                 self.sources = first.sources;
                 self.plugins.retry_blocked();
+                self.plugins.trust(&self.registry.config.plugins, &self.look.listing);
+                self.fetches.follow(&self.registry.config, &first.lock);
                 self.tell_store();
                 self.tell_records();
                 (true, first.problems)
@@ -443,7 +490,7 @@ impl Keeper {
     fn follow_folder(&mut self) {
         let plugins = self.look.listing.names().cloned().collect();
         let sources = Sources { plugins, ..self.sources.clone() };
-        if let Ok(first) = tokio::task::block_in_place(|| check(sources, &self.tools)) {
+        if let Ok(first) = tokio::task::block_in_place(|| check(sources, None, &self.tools)) {
             self.registry = first.registry;
             self.sources = first.sources;
         }
@@ -466,10 +513,15 @@ impl Keeper {
     }
 
     async fn hand_over(&self) {
+        let mut plugins = self.plugins.states();
+        for plugin in &mut plugins {
+            plugin.fetched = self.fetches.origin(&plugin.name);
+        }
+        let notes = self.look.listing.notes.iter().cloned().chain(self.fetches.notes()).collect();
         let setup = Setup {
             configuration: self.configuration.clone(),
-            plugins: self.plugins.states(),
-            notes: self.look.listing.notes.clone(),
+            plugins,
+            notes,
             starting: self.plugins.starting(),
             endpoints: self.registry.config.endpoints.as_slice().into(),
         };

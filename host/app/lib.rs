@@ -10,6 +10,7 @@ mod digest;
 mod sources;
 
 mod checks;
+mod fetches;
 mod folder;
 mod keeper;
 mod modules;

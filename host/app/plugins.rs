@@ -18,11 +18,12 @@ use wellcheck_core::id::{CheckName, PluginName};
 use wellcheck_core::limits::LoadLimits;
 use wellcheck_core::outcome::{FaultReason, Outcome};
 use wellcheck_core::snapshot::{Newest, PluginFacts, PluginState};
+use wellcheck_core::source::PublicKey;
 use wellcheck_wasm::{Plugin, Sandbox, rejects_load};
 
 use crate::checks::RunContext;
 use crate::checks::plugin::{Given, PluginChecker, Supplier};
-use crate::folder::Listing;
+use crate::folder::{Listing, Seen};
 use crate::keeper::LoadedMap;
 use crate::registry::absent;
 use crate::sources::Fingerprint;
@@ -98,6 +99,8 @@ pub(crate) struct Plugins {
     finished: mpsc::Sender<Finished>,
     limits: LoadLimits,
     supplier: Supplier,
+    /// Who must have signed the files of the folder; none asks for no signature.
+    keys: Arc<[PublicKey]>,
 }
 
 #[derive(Default)]
@@ -112,6 +115,18 @@ struct Entry {
     newest: Option<Newest>,
     /// It was there at the start and has not been decided yet.
     starting: bool,
+}
+
+impl Entry {
+    /// There is no file to load. Returns whether that is new.
+    fn becomes(&mut self, newest: Newest) -> bool {
+        let is_new = self.newest.as_ref() != Some(&newest);
+        self.starting &= matches!(newest, Newest::Loading(_));
+        self.newest = Some(newest);
+        self.seen = None;
+        self.tried = None;
+        is_new
+    }
 }
 
 /// Whether a file has to be quiet before it is loaded.
@@ -133,7 +148,29 @@ impl Plugins {
         let (finished, receiver) = mpsc::channel(LOADS);
         let permits = Arc::new(Semaphore::new(LOADS));
         let entries = BTreeMap::new();
-        (Self { sandbox, entries, permits, finished, limits, supplier }, receiver)
+        let keys = Arc::default();
+        (Self { sandbox, entries, permits, finished, limits, supplier, keys }, receiver)
+    }
+
+    /// Takes in who must have signed the files of the folder. When that changes, a file that was
+    /// loaded no longer counts, and all are looked at anew.
+    pub(crate) fn trust(&mut self, config: &wellcheck_core::config::Plugins, listing: &Listing) {
+        let keys: &[PublicKey] = if config.require_signed { &config.keys } else { &[] };
+        if *keys == *self.keys {
+            return;
+        }
+        self.keys = keys.into();
+        // What is fetched has keys of its own.
+        let dropped = listing.files().filter(|(_, seen)| matches!(seen, Seen::File(_, false)));
+        for (name, _) in dropped {
+            if let Some(entry) = self.entries.get_mut(name) {
+                entry.tried = None;
+                // Without keys nobody asks, and what was good is good still.
+                if !keys.is_empty() {
+                    entry.running = None;
+                }
+            }
+        }
     }
 
     /// What the process gives to plugins.
@@ -166,15 +203,17 @@ impl Plugins {
                 Entry { starting: quiet == Quiet::Skip, ..Entry::default() }
             });
             entry.gone = 0;
-            let fingerprint = match found {
-                Ok(fingerprint) => *fingerprint,
-                Err(why) => {
-                    let broken = Newest::Broken(why.clone());
-                    changed |= entry.newest.as_ref() != Some(&broken);
-                    entry.newest = Some(broken);
-                    entry.starting = false;
-                    entry.seen = None;
-                    entry.tried = None;
+            let (fingerprint, quiet) = match found {
+                Seen::File(fingerprint, true) => (fingerprint, Quiet::Skip),
+                Seen::File(fingerprint, false) => (fingerprint, quiet),
+                Seen::Unusable(why) => {
+                    changed |= entry.becomes(Newest::Broken(why.to_owned()));
+                    continue;
+                }
+                Seen::Waiting(newest) => {
+                    // A fetched file that was there is gone because nobody vouches for it any more.
+                    changed |= entry.running.take().is_some();
+                    changed |= entry.becomes(newest.clone());
                     continue;
                 }
             };
@@ -202,7 +241,7 @@ impl Plugins {
         }
         let before = self.entries.len();
         self.entries.retain(|name, entry| {
-            let there = listing.names().any(|n| n == name);
+            let there = listing.has(name);
             entry.gone += u32::from(!there);
             // A file that is replaced by removing and writing it is gone for a moment.
             entry.gone < 2
@@ -222,10 +261,11 @@ impl Plugins {
         let permits = Arc::clone(&self.permits);
         let finished = self.finished.clone();
         let limit = self.limits.file_bytes;
+        let keys = Arc::clone(&self.keys);
         tokio::spawn(async move {
             let loaded = {
                 let _permit = permits.acquire().await.expect("the semaphore is never closed");
-                load(&sandbox, &name, &listing, limit).await
+                load(&sandbox, &name, &listing, limit, keys).await
             };
             let result = match loaded {
                 Err(why) => Err(Unfit::Broken(why)),
@@ -299,6 +339,7 @@ impl Plugins {
                 name: name.to_string(),
                 running: entry.running.as_ref().map(|loaded| Arc::clone(&loaded.facts)),
                 newest: entry.newest.clone().unwrap_or(Newest::Running),
+                fetched: None,
             })
             .collect()
     }
@@ -315,10 +356,11 @@ async fn load(
     name: &PluginName,
     listing: &Arc<Listing>,
     limit: u64,
+    keys: Arc<[PublicKey]>,
 ) -> Result<Loaded, String> {
     let bytes = {
         let (name, listing) = (name.clone(), Arc::clone(listing));
-        tokio::task::spawn_blocking(move || listing.load(&name, limit))
+        tokio::task::spawn_blocking(move || listing.load(&name, limit, &keys))
             .await
             .map_err(|error| format!("reading the file: {error}"))??
     };
@@ -365,11 +407,7 @@ fn waits_for(loaded: &Loaded, before: &Loaded, users: &[User]) -> Vec<String> {
     let mut missing = Vec::new();
     for (grant, value, why) in loaded.facts.wants.iter().filter(is_new) {
         for User { check, given, .. } in users {
-            let is_granted = given.grants.covers(grant, value).unwrap_or_else(|_words| {
-                // A want in words, such as "the origin of `url`", is met by any grant of its kind.
-                given.grants.list().iter().any(|(kind, _)| kind.as_str() == grant)
-            });
-            if !is_granted {
+            if !given.grants.meets(grant, value) {
                 missing.push(format!(
                     "check `{check}` does not grant `{grant} = \"{value}\"` ({why})"
                 ));

@@ -16,6 +16,8 @@ use wellcheck_core::config::{
 };
 use wellcheck_core::import::Options;
 
+use wellcheck_fetch::{LOCK_FILE, Lock, MAX_LOCK};
+
 use crate::folder::Listing;
 
 /// What tells one version of a file from another.
@@ -27,6 +29,8 @@ pub(crate) struct Fingerprint {
     pub(crate) size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
+    /// Of the signature beside it: number, size, and when it was changed.
+    signature: Option<(u64, u64, (i64, i64))>,
 }
 
 impl Fingerprint {
@@ -38,7 +42,14 @@ impl Fingerprint {
             size: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             changed: (metadata.ctime(), metadata.ctime_nsec()),
+            signature: None,
         }
+    }
+
+    /// The same with that of a signature.
+    pub(crate) fn signed(self, signature: Option<Self>) -> Self {
+        let signature = signature.map(|found| (found.inode, found.size, found.changed));
+        Self { signature, ..self }
     }
 }
 
@@ -85,10 +96,43 @@ impl Places {
         }
     }
 
+    /// Where `plugins.lock` is: beside the configuration, or else beside the plugins folder.
+    pub(crate) fn lock(&self) -> PathBuf {
+        match (&self.main, self.plugins.parent()) {
+            (None, Some(parent)) => parent.join(LOCK_FILE),
+            _ => self.base().join(LOCK_FILE),
+        }
+    }
+
+    /// Reads the lock; `None` where there is none.
+    pub(crate) fn read_lock(&self) -> Result<Option<Lock>, Problem> {
+        let path = self.lock();
+        let name = shown(&path);
+        let problem = |line: Option<u32>, why: String| {
+            let place = match line {
+                Some(line) => Place { line, column: 1, ..Place::file(Arc::clone(&name)) },
+                None => Place::file(Arc::clone(&name)),
+            };
+            let mut problems = Problems::default();
+            problems.error(&place, why);
+            problems.sorted().remove(0)
+        };
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bytes = read_file(&path, MAX_LOCK);
+        let text = bytes.and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_binary| "it is not UTF-8 text".to_owned())
+        });
+        let text = text.map_err(|why| problem(None, format!("cannot be read: {why}")))?;
+        let lock = Lock::parse(&text);
+        lock.map(Some).map_err(|(line, why)| problem(Some(line), why))
+    }
+
     /// The configuration's files and their versions, without those of the plugins folder and those
     /// that it imports.
     pub(crate) fn fingerprints(&self) -> Fingerprints {
-        let named = self.main.iter().chain(&self.jobs).cloned();
+        let named = self.main.iter().chain(&self.jobs).cloned().chain([self.lock()]);
         named.chain(self.included_files()).map(fingerprinted).collect()
     }
 

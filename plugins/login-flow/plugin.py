@@ -8,9 +8,7 @@ import json
 from time import monotonic
 from urllib.parse import urlencode
 
-from http_client import NoAnswer, request
-from wit_world.exports.checker import Description, Invocation, Want
-from wit_world.imports.outcome import Observation, Part, Report, Status
+from wellcheck import PASS, FAIL, HttpError, Observation, Part, Plugin, Want, fetch, report
 
 URL = {"type": "string", "pattern": "^https?://"}
 SCHEMA = {
@@ -39,43 +37,35 @@ class Failed(Exception):
     """A step did not go as it should; the text is for the report."""
 
 
-class Checker:
-    """What the world `http-plugin` exports."""
+class Checker(Plugin):
+    """logs in and asks for a page with the token"""
 
-    def describe(self) -> Description:
-        return Description(
-            name="login-flow",
-            version="0.1.0",
-            summary="logs in and asks for a page with the token",
-            settings_schema=json.dumps(SCHEMA),
-            wants=[
-                Want("http", "the origin of `login-url`", "to log in"),
-                Want("http", "the origin of `url`", "to ask for the page"),
-            ],
-            details=[],
-        )
+    name = "login-flow"
+    settings = SCHEMA
+    wants = [
+        Want("http", "the origin of `login-url`", "to log in"),
+        Want("http", "the origin of `url`", "to ask for the page"),
+    ]
 
-    def run(self, invocation: Invocation) -> Report:
-        settings = json.loads(invocation.settings)
-        report = Report(Status.PASS, "logged in, and the token works", [], [], [])
+    def check(self, settings):
+        found = report(PASS, "logged in, and the token works")
 
         def step(name, action, *arguments):
             began = monotonic()
             try:
                 result, message = action(settings, *arguments)
-                status = Status.PASS
-            except (Failed, NoAnswer) as reason:
-                result, message, status = None, str(reason), Status.FAIL
-                report.status, report.message = status, f"{name}: {message}"
-            report.parts.append(Part(name, status, message))
-            duration = monotonic() - began
-            report.observations.append(Observation("duration", duration, "s", [("step", name)], None, None))
+                status = PASS
+            except (Failed, HttpError) as reason:
+                result, message, status = None, str(reason), FAIL
+                found.status, found.message = status, f"{name}: {message}"
+            found.parts.append(Part(name, status, message))
+            found.observations.append(Observation("duration", monotonic() - began, "s", {"step": name}))
             return result
 
         token = step("login", login)
         if token is not None:
             step("page", page, token)
-        return report
+        return found
 
 
 def login(settings):
@@ -83,12 +73,12 @@ def login(settings):
         content_type, body = "application/x-www-form-urlencoded", urlencode(settings["credentials"])
     else:
         content_type, body = "application/json", json.dumps(settings["credentials"])
-    status, answer = request("POST", settings["login-url"], [("content-type", content_type)], body.encode())
-    if not 200 <= status < 300:
-        raise Failed(f"answered {status}")
+    answer = fetch("POST", settings["login-url"], {"content-type": content_type}, body)
+    if not 200 <= answer.status < 300:
+        raise Failed(f"answered {answer.status}")
     pointer = settings.get("token", "/token")
     try:
-        found = json.loads(answer)
+        found = json.loads(answer.body)
     except (ValueError, RecursionError):
         raise Failed("the answer is not JSON") from None
     for key in pointer[1:].split("/"):
@@ -99,15 +89,15 @@ def login(settings):
             found = found.get(key) if isinstance(found, dict) else None
     if not isinstance(found, str) or not found.isprintable() or not found.isascii():
         raise Failed(f"the answer has no token at `{pointer}`")
-    return found, f"answered {status} with a token"
+    return found, f"answered {answer.status} with a token"
 
 
 def page(settings, token):
-    status, answer = request("GET", settings["url"], [("authorization", f"Bearer {token}")])
+    answer = fetch("GET", settings["url"], {"authorization": f"Bearer {token}"})
     expected = settings.get("expect-status", 200)
-    if status != expected:
-        raise Failed(f"answered {status}, expected {expected}")
+    if answer.status != expected:
+        raise Failed(f"answered {answer.status}, expected {expected}")
     text = settings.get("expect-text")
-    if text is not None and text not in answer.decode(errors="replace"):
-        raise Failed(f"answered {status} without the text `{text}`")
-    return True, f"answered {status}"
+    if text is not None and text not in answer.text():
+        raise Failed(f"answered {answer.status} without the text `{text}`")
+    return True, f"answered {answer.status}"

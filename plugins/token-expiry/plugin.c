@@ -141,6 +141,16 @@ static bool fault(exports_wellcheck_check_checker_fault_t *out, const char *mess
   return false;
 }
 
+// Clocks of two machines may differ by so many seconds.
+static const double LEEWAY = 300;
+
+// Whether a claim of the token is a time that is still to come.
+static bool is_to_come(span claims, const char *name, double now) {
+  span text;
+  double value;
+  return member(claims, name, &text) == FOUND && number(text, &value) && value > now + LEEWAY;
+}
+
 static void range(plugin_option_string_t *out, double seconds) {
   char text[32];
   snprintf(text, sizeof text, "%.0f:", seconds);
@@ -179,7 +189,21 @@ bool exports_wellcheck_check_checker_run(exports_wellcheck_check_checker_invocat
   char *claims = malloc((size_t)(part.end - part.at) + 1);
   if (!claims) abort();
   if (!decode(part, claims, &length)) return fault(err, "the token is no JSON Web Token: its second part is not base64url");
-  switch (member((span){claims, claims + length}, "exp", &exp)) {
+  double now = (double)time(NULL);
+  span all = {claims, claims + length};
+  // Nobody is issued a token in the future: with such a clock nothing can be said.
+  if (is_to_come(all, "iat", now)) {
+    err->reason = WELLCHECK_CHECK_OUTCOME_REASON_INCONCLUSIVE;
+    plugin_string_dup(&err->message, "the token was issued in the future, so that a clock is wrong, here or there");
+    return false;
+  }
+  if (is_to_come(all, "nbf", now)) {
+    memset(out, 0, sizeof *out);
+    out->status = WELLCHECK_CHECK_OUTCOME_STATUS_FAIL;
+    plugin_string_dup(&out->message, "the token is not good yet");
+    return true;
+  }
+  switch (member(all, "exp", &exp)) {
     case BROKEN:
       return fault(err, "the token is no JSON Web Token: its second part is not a JSON object");
     case ABSENT:
@@ -193,7 +217,7 @@ bool exports_wellcheck_check_checker_run(exports_wellcheck_check_checker_invocat
   if (!number(exp, &expires) || fabs(expires) > 1e15) return fault(err, "the token's `exp` is not a time");
 
   memset(out, 0, sizeof *out);
-  double left = expires - (double)time(NULL);
+  double left = expires - now;
   double warn = setting(settings, "warn-hours", 72) * 3600, fail = setting(settings, "fail-hours", 24) * 3600;
   if (left < 0 || left < fail)
     out->status = WELLCHECK_CHECK_OUTCOME_STATUS_FAIL;

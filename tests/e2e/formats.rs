@@ -154,8 +154,12 @@ fn setup() -> Setup {
 fn troubled() -> Setup {
     let place = Place { file: "wellcheck.toml".into(), line: 3, column: 7 };
     let problem = Problem { severity: Severity::Error, place, message: "unknown key".to_owned() };
-    let state =
-        |name: &str, running, newest| PluginState { name: name.to_owned(), running, newest };
+    let state = |name: &str, running, newest| PluginState {
+        name: name.to_owned(),
+        running,
+        newest,
+        fetched: None,
+    };
     Setup {
         configuration: Configuration { read: at(0), applied: false, problems: vec![problem] },
         plugins: vec![
@@ -174,7 +178,8 @@ fn troubled() -> Setup {
 fn blocked() -> Setup {
     let waits = vec!["env `TZ`".to_owned(), "http `https://b.example`".to_owned()];
     let newest = Newest::Blocked(waits);
-    let plugin = PluginState { name: "queue".to_owned(), running: Some(plugin()), newest };
+    let plugin =
+        PluginState { name: "queue".to_owned(), running: Some(plugin()), newest, fetched: None };
     Setup { plugins: vec![plugin], ..setup() }
 }
 

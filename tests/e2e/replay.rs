@@ -208,11 +208,11 @@ fn no_secret_is_in_a_record_and_only_its_owner_can_read_it() {
 #[test]
 fn of_several_runs_the_last_that_did_not_pass_is_recorded() {
     let dir = tempfile::tempdir().expect("a folder");
-    let target = target::http().status(200).status(500).status(200).start();
-    let settings = json!({ "url": target.url("/") }).to_string();
+    let target = target::http().status(200).body("5").status(500).status(200).body("5").start();
+    let settings = json!({ "url": target.url("/"), "pointer": "" }).to_string();
     let grant = format!("http={}", target.url(""));
     let more = ["--grant", &grant, "--repeat", "3"];
-    record(dir.path(), &guest_path("http-get"), &settings, &more);
+    record(dir.path(), &example_path("json-number"), &settings, &more).expect(2);
     let kept = read(dir.path());
     assert_eq!(kept["http"][0]["answer"]["status"], 500, "{kept}");
     let config =
@@ -286,15 +286,17 @@ fn a_hostile_record_is_refused_with_a_message() {
 
 const OPERATE: (&str, &str) = ("Authorization", "Bearer token-of-operate");
 
+/// A check of an example that fails as long as its target does, one that a condition fails, and one
+/// that is well.
 fn serve(target: &Target, plugins: &str, tokens: &str) -> Host {
+    let (url, origin) = (target.url("/"), target.url(""));
     let config = format!(
-        "{tokens}[plugins]\n{plugins}\n[[check]]\nname = \"get\"\nplugin = \"http-get\"\ninterval = \"100ms\"\n\
-         settings = {{ url = \"{}\" }}\n[check.grants]\nhttp = \"{}\"\n\
+        "{tokens}[plugins]\n{plugins}\n[[check]]\nname = \"get\"\nplugin = \"json-number\"\ninterval = \"100ms\"\n\
+         settings = {{ url = \"{url}\", pointer = \"\" }}\n[check.grants]\nhttp = \"{origin}\"\n\
+         [[check]]\nname = \"judged\"\nplugin = \"echo\"\ninterval = \"100ms\"\nfail = \"message == 'fine'\"\nsettings = {{ message = \"fine\" }}\n\
          [[check]]\nname = \"well\"\nplugin = \"echo\"\ninterval = \"100ms\"\n",
-        target.url("/"),
-        target.url("")
     );
-    host().config(&config).guest("http-get").plugin("echo", &guest("echo")).start()
+    host().config(&config).example("json-number").plugin("echo", &guest("echo")).start()
 }
 
 fn listed(host: &Host, check: &str) -> Vec<Value> {
@@ -329,8 +331,10 @@ fn the_server_keeps_the_last_failing_runs_and_they_can_be_run_again() {
     assert!(list[0]["size"].as_u64().is_some_and(|size| size > 200), "{list:?}");
     host.until_state("well", "pass");
     assert_eq!(listed(&host, "well"), Vec::<Value>::new());
+    host.until_state("judged", "fail");
+    assert_eq!(listed(&host, "judged")[0]["status"], "fail", "by a condition");
 
-    target.becomes(target::http().status(200));
+    target.becomes(target::http().status(200).body("5"));
     host.until_state("get", "pass");
     let list = listed(&host, "get");
     let text = program(&host, &["check", "records", "get"]).expect(0).out;
@@ -338,12 +342,13 @@ fn the_server_keeps_the_last_failing_runs_and_they_can_be_run_again() {
     assert!(text.contains("answered 503"), "{text}");
     let saved = program(&host, &["check", "record", "get", "--output", "record.json"]).expect(0);
     assert_eq!(saved.out, "wrote `record.json`\n");
-    drop(target);
-    let ended = replay(host.dir(), &guest_path("http-get"), &["--expect-same"]).expect(0);
-    assert!(ended.out.starts_with("fail (plugin): answered 503"), "{}", ended.out);
     let older = list[1]["id"].to_string();
     let older = program(&host, &["check", "record", "get", &older]).expect(0).json();
     assert_eq!(older["http"][0]["answer"]["body"][0]["data"], "broken-1", "{older}");
+    drop(target);
+    let ended = replay(host.dir(), &example_path("json-number"), &["--expect-same"]).expect(0);
+    assert!(ended.out.starts_with("fail (plugin): "), "{}", ended.out);
+    assert!(ended.out.contains("answered 503"), "{}", ended.out);
     let ended = program(&host, &["check", "record", "well"]).expect(69);
     assert!(ended.err.contains("there is no record of `well`"), "{}", ended.err);
     let ended = program(&host, &["check", "record", "get", "999999"]).expect(69);
@@ -353,9 +358,10 @@ fn the_server_keeps_the_last_failing_runs_and_they_can_be_run_again() {
 #[test]
 fn records_are_for_those_with_a_token() {
     let target = target::http().status(503).start();
-    let with = serve(&target, "", &tokens());
+    let with = serve(&target, "records = 1000", &tokens());
     with.until_state("get", "fail");
-    let paths = ["/api/v1/checks/get/records", "/api/v1/checks/get/records/1"];
+    let id = &listed(&with, "get")[0]["id"];
+    let paths = ["/api/v1/checks/get/records", &format!("/api/v1/checks/get/records/{id}")];
     for path in paths {
         assert_eq!(with.get(path).code, 401, "{path}");
         let view = ("Authorization", "Bearer token-of-view");

@@ -1,6 +1,6 @@
 //! `wellcheck run` with everything that a run can be given, and every way to print it.
 
-use crate::support::guests::guest_path;
+use crate::support::guests::{example_path, guest_path};
 use crate::support::host::write;
 use crate::support::program::{Ended, command, finish, run, run_in};
 use crate::support::target;
@@ -46,10 +46,11 @@ fn an_agent_gets_one_line_with_numbers() {
 
 #[test]
 fn several_runs_are_a_line_each_and_summed_up() {
-    let target = target::http().status(200).status(500).status(200).start();
+    let target = target::http().status(200).body("5").status(500).status(200).body("5").start();
     let url = format!("url={}", target.url("/"));
     let grant = format!("http={}", target.url(""));
-    let args = ["run", &guest("http-get"), "--set", &url, "--grant", &grant];
+    let file = example_path("json-number").to_string_lossy().into_owned();
+    let args = ["run", &file, "--set", &url, "--set", "pointer=", "--grant", &grant];
     let more = ["--repeat", "3", "--interval", "1ms"];
     let ended = run(&[&args[..], &more].concat()).expect(2);
     let lines: Vec<&str> = ended.out.lines().collect();

@@ -9,6 +9,7 @@ pub(super) const HELP: &str = "Exit codes:
   plugin replay           likewise; with --expect-same: 0 the recorded outcome, 1 another one
   healthcheck             0 healthy, 1 anything else
   agent share             0 healthy, 1 anything else (also for wrong arguments)
+  plugin test             1 a test failed; else as everything else
   everything else         0 done, 64 wrong arguments, 65 bad configuration or plugin,
                           69 cannot start (port or folder), 70 a defect";
 
@@ -20,6 +21,8 @@ impl Exit {
     pub(super) const DONE: Self = Self(0);
     /// `healthcheck`: not healthy.
     pub(super) const UNHEALTHY: Self = Self(1);
+    /// `plugin test`: a test failed.
+    pub(super) const FAILED: Self = Self(1);
     /// `run`: a fault, or wrong arguments.
     pub(super) const UNKNOWN: Self = Self(3);
     pub(super) const USAGE: Self = Self(64);

@@ -8,6 +8,7 @@ mod check_url;
 mod compile;
 mod control;
 mod exit;
+mod fetching;
 mod given;
 mod import;
 mod kinds;
@@ -17,6 +18,7 @@ mod record;
 mod records;
 mod remote;
 mod run;
+mod schema;
 mod serve;
 mod setup;
 mod shell;
@@ -61,7 +63,9 @@ enum Command {
     Run(run::Args),
     /// Look for problems in the configuration
     Validate(validate::Args),
-    /// Look at plugins
+    /// Print a JSON Schema of the configuration, for editors
+    Schema(schema::Args),
+    /// Make, build, test, look at and share plugins
     #[command(subcommand)]
     Plugin(plugin::Command),
     /// Show the checks of a running server
@@ -119,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Run(args) => run::run(args),
         Command::Validate(args) => validate::run(&args),
+        Command::Schema(args) => schema::run(&args),
         Command::Plugin(command) => plugin::run(command),
         Command::Status(args) => status::run(&args),
         Command::Check(command) => control::check(&command),

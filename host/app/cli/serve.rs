@@ -17,6 +17,7 @@ use super::setup::{self, Jobs, Logs, Where};
 use crate::checks::plugin::Supplier;
 use crate::clock::Clock;
 use crate::demand::Demand;
+use crate::fetches::Fetches;
 use crate::keeper::{self, Keeper};
 use crate::modules::Modules;
 use crate::plugins::Plugins;
@@ -80,6 +81,7 @@ pub(super) fn run(args: Args) -> Ended {
     let config = &first.registry.config;
     let further = config.listeners.clone();
     let cache = setup::cache(args.places.cache, config, &places);
+    let fetched = setup::fetched_dir(cache.clone());
     let sandbox = setup::sandbox(cache, &config.plugins)?;
     let load = config.plugins.load.clone();
     let store = setup::store(config, &places);
@@ -99,12 +101,14 @@ pub(super) fn run(args: Args) -> Ended {
         let supplier = Supplier { store: store.clone(), standings: Some(Arc::new(standings)) };
         let asker = Asker::new(&tools);
         let (plugins, finished) = Plugins::new(sandbox.clone(), load, supplier.clone());
-        let keeper = Keeper::new(places, tools.clone(), clock, first, plugins, scheduler.clone())
-            .with_records(records.clone());
+        let (fetches, news) = Fetches::new(tools.client.clone(), tools.tls_system.clone(), fetched);
+        let keeper =
+            Keeper::new(places, tools.clone(), clock, first, plugins, fetches, scheduler.clone())
+                .with_records(records.clone());
         let live = keeper.live();
         let passives = keeper.passives();
         let modules = Modules::new(tools, live.clone(), keeper.loaded(), supplier);
-        let keeper = keeper.start(finished);
+        let keeper = keeper.start(finished, news);
         reload_on_hangup(keeper.clone())?;
 
         let draining = Draining::default();

@@ -150,6 +150,14 @@ pub(super) fn cache_dir(told: Option<PathBuf>) -> Option<PathBuf> {
     })
 }
 
+/// The folder for plugins that are fetched: within the one that was told, or the user's.
+pub(super) fn fetched_dir(told: Option<PathBuf>) -> Option<PathBuf> {
+    match told {
+        Some(dir) => Some(dir.join("fetched")),
+        None => Some(cache_dir(None)?.parent()?.join("fetched")),
+    }
+}
+
 /// `[store] path`, relative to the configuration file; or the user's own.
 pub(super) fn store(config: &Config, places: &Places) -> Store {
     let configured = config.store.as_ref().map(|path| match places.main.as_deref() {

@@ -92,7 +92,7 @@ fn fails() -> Scripted {
 
 /// By name, as the registry gives them.
 fn scheduler(entries: Vec<Entry>, one_at_once: bool) -> Scheduler {
-    let mut scheduler = Scheduler::new(Clock::start(), Shared::new(), 10);
+    let mut scheduler = Scheduler::new(Clock::start(), Shared::new(), Records::default(), 10);
     let kinds = [("plugin".to_owned(), (1, Place::file("")))];
     let kinds = if one_at_once { kinds.into() } else { [].into() };
     scheduler.places.apply(&Runs { most: None, kinds });
@@ -387,7 +387,7 @@ async fn what_many_depend_on_is_asked_once_for_all_of_them() {
         thresholds: Thresholds { failure: 1, within: None, success: 1 },
         place: Place::file(""),
     };
-    let mut scheduler = Scheduler::new(Clock::start(), Shared::new(), 10);
+    let mut scheduler = Scheduler::new(Clock::start(), Shared::new(), Records::default(), 10);
     let entries = members.into_iter().chain(children).collect();
     scheduler.apply(entries, vec![Arc::new(group)], Setup::default());
     for slot in &mut scheduler.slots[..MANY] {

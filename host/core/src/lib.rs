@@ -35,6 +35,7 @@ pub mod endpoint;
 
 pub mod module;
 pub mod share;
+pub mod source;
 
 pub mod threshold;
 
@@ -61,3 +62,5 @@ pub mod exposition;
 pub mod format;
 
 pub mod import;
+
+pub mod suite;

@@ -154,6 +154,8 @@ pub struct LoadLimits {
     pub describe_cpu: Duration,
     /// Wall time of `describe`. 5 s.
     pub describe_time: Duration,
+    /// Wall time of fetching the file. 120 s.
+    pub fetch_time: Duration,
 }
 
 impl Default for LoadLimits {
@@ -166,6 +168,7 @@ impl Default for LoadLimits {
             schema_bytes: 64 * KIB,
             describe_cpu: Duration::from_millis(250),
             describe_time: Duration::from_secs(5),
+            fetch_time: Duration::from_mins(2),
         }
     }
 }
@@ -292,6 +295,8 @@ pub const LOAD_LIMITS: &[Limit<LoadLimits>] = &[
         "CPU time that a plugin gets to describe itself, 1ms to 1h. A file that needs more is not loaded."),
     limit!("describe-time", Duration, 10, 5 * 60 * SECOND, "\"5s\"", "\"10s\"", describe_time: to_ms, Duration::from_millis,
         "Wall time that a plugin gets to describe itself, 10ms to 5m. A file that needs more is not loaded."),
+    limit!("fetch-time", Duration, 100, HOUR, "\"2m\"", "\"10m\"", fetch_time: to_ms, Duration::from_millis,
+        "Wall time of fetching a plugin's file, 100ms to 1h. A source that takes longer is tried again later."),
 ];
 
 /// The limits of the host: `[plugins.limits]` too.

@@ -235,6 +235,18 @@ impl From<&str> for Blob {
     }
 }
 
+/// The bytes of 64 hexadecimal digits.
+pub fn unhex(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum BlobForm {

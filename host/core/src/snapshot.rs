@@ -286,6 +286,23 @@ pub struct PluginState {
     pub running: Option<Arc<PluginFacts>>,
     /// What the newest file is up to.
     pub newest: Newest,
+    /// Where it comes from, if it is fetched.
+    pub fetched: Option<Arc<FetchedFrom>>,
+}
+
+/// Where a plugin that is fetched comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FetchedFrom {
+    /// As configured.
+    pub source: String,
+    /// The file that was fetched and verified last: `sha256:` and the digest.
+    pub digest: Option<String>,
+    /// The key of minisign that it is signed by, where one is asked for.
+    pub signed_by: Option<String>,
+    /// Whether `plugins.lock` says which file it is.
+    pub locked: bool,
+    /// What is wrong with the source, or worth knowing of it.
+    pub note: Option<String>,
 }
 
 /// What the newest file of a plugin is up to.

@@ -57,7 +57,8 @@ pub use text::{clean as clean_text, cleaned};
 pub use transport::{
     Body, HttpRequest, HttpResponse, NetTransport, NoTransport, Resolving, Transport,
 };
+pub use wellcheck_core::suite::Scripted;
 pub use world::{
-    Asked, Fixed, Replay, ReplayError, Script, Scripted, Tape, World, from_record as standing_of,
+    Asked, Fixed, Replay, ReplayError, Script, Tape, Touched, World, from_record as standing_of,
     lay_out,
 };

@@ -69,6 +69,10 @@ func Run(invocation wellcheck_check_checker.Invocation) wit_types.Result[wellche
 	if status < 200 || status > 299 {
 		return fail(fmt.Sprintf("the target answered %d", status))
 	}
+	// The format wants a newline at the end of every line: without the last one, something is missing.
+	if page != "" && !strings.HasSuffix(page, "\n") {
+		return fail("the answer ends in the middle of a line")
+	}
 	report := wellcheck_check_outcome.Report{}
 	for line := range strings.SplitSeq(page, "\n") {
 		rest, ours := strings.CutPrefix(line, s.Metric)

@@ -58,7 +58,7 @@ fn every_case_has_a_test() {
 
 #[test]
 fn every_guest_is_built_and_used() {
-    let sources = sources() + include_str!("../secrets.rs");
+    let sources = sources() + include_str!("../secrets.rs") + include_str!("../fetch.rs");
     for folder in ["src/bin", "core", "wat"] {
         let dir: PathBuf = root().join("tests/guests").join(folder);
         for file in std::fs::read_dir(&dir).expect("the guests").flatten() {

@@ -21,6 +21,7 @@ pub(crate) mod node;
 pub(crate) mod program;
 pub(crate) mod prometheus;
 pub(crate) mod redact;
+pub(crate) mod registry;
 pub(crate) mod servers;
 pub(crate) mod shop;
 pub(crate) mod target;

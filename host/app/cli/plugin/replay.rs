@@ -34,7 +34,7 @@ const DIFFERS: Exit = Exit(1);
 and so are the clock and random numbers; waiting takes no time, and nothing leaves the process. A request gets the first \
 answer to the same method and URL that was not used yet; one without an answer finds its target unreachable.\n\nA record is made by \
 `wellcheck run --record`, or by the server of each run of a plugin that fails (`wellcheck check record`). A secret \
-is another one than it was. An outcome is the recorded one if it says the same; a time that was measured may be a tenth, or 50 ms, off.\n\n\
+is another one than it was. An outcome is the recorded one if it says the same; a time that was measured may be a tenth, or 0.5 s, off.\n\n\
 Exit codes: 0 pass, 1 warn, 2 fail, 3 unknown (also for a record that cannot be used); with --expect-same: 0 the recorded \
 outcome, 1 another one.\n\nExamples:\n  wellcheck plugin replay failure.json plugins/json-number.wasm\n  \
 wellcheck plugin replay failure.json plugins/json-number.wasm --expect-same\n  \

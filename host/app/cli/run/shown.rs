@@ -97,7 +97,7 @@ pub(crate) fn with(run: &Run, more: &[(&str, Value)]) -> String {
     // Behind the keys that the API has, in its order.
     json.pop();
     for (key, value) in more {
-        json.push_str(&format!(",\"{key}\":{value}"));
+        json.extend([",\"", key, "\":", &value.to_string()]);
     }
     json + "}\n"
 }

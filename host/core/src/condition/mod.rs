@@ -38,6 +38,7 @@ use cel::common::value::CowVal;
 
 pub use judgement::{Bound, Judgement, Rules, Written};
 pub use path::json_path;
+pub use range::Range;
 
 use self::compile::{Compiled, Tables};
 use self::scope::Scope;

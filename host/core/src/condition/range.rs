@@ -2,7 +2,7 @@
 
 /// The values that are as they should be.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Range {
+pub struct Range {
     low: f64,
     high: f64,
     /// Whether values inside are the ones that are not as they should be.
@@ -10,7 +10,8 @@ pub(super) struct Range {
 }
 
 impl Range {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    /// Reads one.
+    pub fn parse(text: &str) -> Option<Self> {
         let (inside, text) = match text.trim().strip_prefix('@') {
             Some(rest) => (true, rest),
             None => (false, text.trim()),
@@ -31,7 +32,7 @@ impl Range {
     }
 
     /// Whether a value is worth an alert.
-    pub(super) fn alerts(self, value: f64) -> bool {
+    pub fn alerts(self, value: f64) -> bool {
         (self.low..=self.high).contains(&value) == self.inside
     }
 }

@@ -5,6 +5,7 @@
 //! the keys of limits come from the tables of [`crate::limits`].
 
 mod check;
+mod fetch;
 mod grants;
 mod import;
 mod judgement;
@@ -15,6 +16,7 @@ mod share;
 use crate::limits::{HOST_LIMITS, LOAD_LIMITS, Limit, RUN_LIMITS};
 
 pub use check::{CHECK, DEFAULTS, TIMING};
+pub use fetch::{PLUGIN, REGISTRY};
 pub use grants::{DIR_GRANT, GRANTS, HTTP_GRANT};
 pub use import::IMPORT;
 pub use judgement::JUDGEMENT;
@@ -76,6 +78,8 @@ pub const ROOT: &[Key] = &[
     key("maintenance", "", "[[maintenance]]", "When somebody works on something."),
     key("runs", "", "[runs]", "How many checks run at once."),
     key("import", "", "[[import]]", "A file of another tool that makes checks."),
+    key("plugin", "", "[[plugin]]", "A plugin that is fetched from a registry or a URL."),
+    key("registry", "", "[[registry]]", "Who we are at a registry."),
 ];
 
 /// `[server]`.
@@ -143,6 +147,18 @@ pub const PLUGINS: &[Key] = &[
         "\"64MiB\"",
         "records-bytes = \"8MiB\"",
         "Bytes of all records together, at most 1 GiB; the oldest go first.",
+    ),
+    key(
+        "keys",
+        "none",
+        "keys = [\"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3\"]",
+        "Public keys of minisign: every plugin that is fetched must be signed by one of them, unless its `key` says otherwise. They are also what `require-signed` asks for.",
+    ),
+    key(
+        "require-signed",
+        "false",
+        "require-signed = true",
+        "Whether files of the plugins folder must be signed by one of `keys` too: `NAME.wasm.minisig` lies beside `NAME.wasm`. One that is not is not loaded.",
     ),
     key(
         "limits",
@@ -473,6 +489,16 @@ pub const SECTIONS: &[Section] = &[
         header: "[[import]]",
         doc: "A file of another tool that makes checks. Also in files of `conf.d`.",
         keys: IMPORT,
+    },
+    Section {
+        header: "[[plugin]]",
+        doc: "A plugin that is fetched. Also in files of `conf.d`.",
+        keys: PLUGIN,
+    },
+    Section {
+        header: "[[registry]]",
+        doc: "Who we are at a registry, or where a URL leads. Also in files of `conf.d`.",
+        keys: REGISTRY,
     },
     Section {
         header: "[check.grants]",

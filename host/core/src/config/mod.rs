@@ -16,6 +16,7 @@ pub mod keys;
 pub mod problem;
 pub mod reader;
 mod resolve;
+pub mod schema;
 pub mod tree;
 
 use std::collections::BTreeMap;
@@ -37,8 +38,10 @@ use crate::maintenance::Window;
 use crate::module::ModuleSpec;
 use crate::redact::Redactor;
 use crate::share::Sharing;
+use crate::source::{Digest, PublicKey, Source};
 
 pub use problem::{Problem, Problems, Severity};
+pub(crate) use resolve::grants_of_test;
 pub use resolve::{conditions_of_part, load, moment, outline, token_hash};
 pub use tree::Lookup;
 
@@ -170,6 +173,10 @@ pub struct Config {
     pub secrets: Arc<BTreeMap<String, String>>,
     /// `[store] path`: where checks keep what they keep; the program has a default.
     pub store: Option<PathBuf>,
+    /// `[[plugin]]`, by name.
+    pub fetched: Vec<PluginSpec>,
+    /// `[[registry]]`.
+    pub registries: Vec<RegistrySpec>,
     /// Removes secrets out of texts: what came from the environment and from files, `[secrets]`, and
     /// what grants add to requests.
     pub redactor: Redactor,
@@ -191,6 +198,8 @@ impl fmt::Debug for Config {
             runs,
             secrets,
             store,
+            fetched,
+            registries,
             redactor,
         } = self;
         f.debug_struct("Config")
@@ -207,6 +216,8 @@ impl fmt::Debug for Config {
             .field("runs", runs)
             .field("secrets", &secrets.keys())
             .field("store", store)
+            .field("fetched", fetched)
+            .field("registries", registries)
             .field("redactor", redactor)
             .finish()
     }
@@ -247,6 +258,10 @@ pub struct Plugins {
     /// The most that a sidecar may grant. Nothing by default: whoever can drop a file must not be
     /// able to grant it anything.
     pub sidecar_grants: Grants,
+    /// Whose signatures are good; none asks for no signature.
+    pub keys: Vec<PublicKey>,
+    /// Whether files of the folder must be signed too.
+    pub require_signed: bool,
     /// What loading a file may use.
     pub load: LoadLimits,
     /// What the host holds ready for plugins.
@@ -270,6 +285,42 @@ pub struct Records {
 impl Default for Records {
     fn default() -> Self {
         Self { each: 5, bytes: 256 * KIB, all_bytes: 64 * MIB }
+    }
+}
+
+/// `[[plugin]]`: a plugin that is fetched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PluginSpec {
+    /// What checks call it.
+    pub name: PluginName,
+    /// Where its file is.
+    pub source: Source,
+    /// What its file must be.
+    pub digest: Option<Digest>,
+    /// Whose signature it must have; none leaves that to `[plugins] keys`.
+    pub keys: Vec<PublicKey>,
+    /// How often to look again at what the source leads to; at start and on reload alone without.
+    pub interval: Option<Duration>,
+    /// Where it stands.
+    pub place: tree::Place,
+}
+
+/// `[[registry]]`: who we are at a registry.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RegistrySpec {
+    /// Name or address, with the port where sources have one.
+    pub host: String,
+    /// With `password`.
+    pub username: Option<String>,
+    /// Never shown.
+    pub password: Option<String>,
+    /// In place of both; never shown.
+    pub token: Option<String>,
+}
+
+impl fmt::Debug for RegistrySpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistrySpec").field("host", &self.host).finish_non_exhaustive()
     }
 }
 

@@ -190,12 +190,18 @@ pub(super) enum References<'a> {
     /// These variables of the environment, and nothing else: whoever can drop a sidecar must not be
     /// able to read the environment and the files of the host.
     Sidecar(&'a [EnvName]),
+    /// None: `${...}` is text like any other.
+    Literal,
 }
 
 impl References<'_> {
     /// Whether `${name}` may be replaced.
     fn admit(self, name: &str) -> Result<(), String> {
-        let Self::Sidecar(variables) = self else { return Ok(()) };
+        let variables = match self {
+            Self::All => return Ok(()),
+            Self::Sidecar(variables) => variables,
+            Self::Literal => &[],
+        };
         if name.starts_with("file:") {
             return Err(format!(
                 "`${{{}}}` stands in a sidecar (a sidecar reads no files; move the check to \
@@ -231,6 +237,25 @@ pub(super) fn parse(
     let mut table = builder.table(root.into_inner(), 0, 0);
     table.place = Place::file(file.name.clone());
     table
+}
+
+/// Reads a file of somebody's own, which means the same on every machine: `${...}` is text.
+pub(crate) fn parse_literal(file: &SourceFile, problems: &mut Problems) -> Table {
+    parse(file, &Nothing, References::Literal, &mut Vec::new(), problems)
+}
+
+/// Where there is nothing to look up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Nothing;
+
+impl Lookup for Nothing {
+    fn env(&self, _name: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, _path: &str) -> Result<String, String> {
+        Err("nothing is read here".to_owned())
+    }
 }
 
 fn first_line(text: &str) -> &str {
@@ -343,7 +368,7 @@ impl Builder<'_> {
     }
 
     fn text(&mut self, written: String, place: &Place) -> Text {
-        if !written.contains("${") {
+        if matches!(self.references, References::Literal) || !written.contains("${") {
             return Text { value: written, written: None, place: place.clone() };
         }
         let mut value = String::new();

@@ -488,6 +488,21 @@ struct Plugin<'a> {
     /// The grants that the newest version waits for.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     blocked: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fetched: Option<FetchedOf<'a>>,
+}
+
+/// Where a plugin that is fetched comes from.
+#[derive(Serialize)]
+struct FetchedOf<'a> {
+    source: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_by: Option<&'a str>,
+    locked: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -523,5 +538,12 @@ fn plugin(state: &PluginState) -> Plugin<'_> {
         newest,
         problem,
         blocked,
+        fetched: state.fetched.as_deref().map(|from| FetchedOf {
+            source: &from.source,
+            digest: from.digest.as_deref(),
+            signed_by: from.signed_by.as_deref(),
+            locked: from.locked,
+            note: from.note.as_deref(),
+        }),
     }
 }

@@ -64,7 +64,8 @@ fn state() -> CheckState {
 }
 
 fn snapshot(newest: Newest) -> Snapshot {
-    let plugin = PluginState { name: "queue".into(), running: Some(facts()), newest };
+    let plugin =
+        PluginState { name: "queue".into(), running: Some(facts()), newest, fetched: None };
     let setup = Setup { plugins: vec![plugin], ..Setup::default() };
     Snapshot { checks: vec![Arc::new(state())], setup: Arc::new(setup), ..Snapshot::default() }
 }

@@ -365,6 +365,13 @@ impl Grants {
         Ok(wanted.beyond(self).is_empty())
     }
 
+    /// Likewise, also for a want in words, such as "the origin of `url`": that is met by any grant of
+    /// its kind.
+    pub fn meets(&self, grant: &str, value: &str) -> bool {
+        self.covers(grant, value)
+            .unwrap_or_else(|_words| self.list().iter().any(|(kind, _)| kind.as_str() == grant))
+    }
+
     /// Everything of `self` that `allowed` does not include. Empty: `self` is within `allowed`.
     pub fn beyond(&self, allowed: &Self) -> Vec<(GrantKind, String)> {
         use GrantKind as Kind;

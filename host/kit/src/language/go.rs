@@ -158,9 +158,9 @@ fn module(build: &Build<'_>, kit: &Path) -> anyhow::Result<PathBuf> {
         !ours.iter().any(|name| replaced.starts_with(name))
     });
     let mut text: String = kept.flat_map(|line| [line, "\n"]).collect();
-    text.extend(["replace wellcheck => ", &quoted(kit), "\n"]);
+    text += &["replace wellcheck => ", &quoted(kit), "\n"].concat();
     if let Some(runtime) = runtime().filter(|_| has_runtime()) {
-        text.extend(["replace ", RUNTIME, " => ", &quoted(&runtime), "\n"]);
+        text += &["replace ", RUNTIME, " => ", &quoted(&runtime), "\n"].concat();
     }
     // Only when it is another: Go itself writes into it.
     let copy = build.work.join("go.mod");

@@ -71,7 +71,7 @@ fn build(build: &Build<'_>) -> Result<Vec<u8>, BuildError> {
 
 fn typescript_build(build: &Build<'_>) -> Result<Vec<u8>, BuildError> {
     let folder = &build.project.folder;
-    let stripper = toolchain::find(folder, STRIPPER, &["typescript/node_modules/.bin"])
+    let stripper = toolchain::find(folder, STRIPPER, &["typescript/node_modules/.bin/esbuild"])
         .ok_or_else(|| missing(STRIPPER, "typescript"));
     let (tool, stripper) = match (componentizer(build), stripper) {
         (Ok(tool), Ok(stripper)) => (tool, stripper),
@@ -97,7 +97,7 @@ fn typescript_build(build: &Build<'_>) -> Result<Vec<u8>, BuildError> {
 }
 
 fn componentizer(build: &Build<'_>) -> Result<PathBuf, Missing> {
-    toolchain::find(&build.project.folder, TOOL, &["javascript/node_modules/.bin"])
+    toolchain::find(&build.project.folder, TOOL, &["javascript/node_modules/.bin/componentize-qjs"])
         .ok_or_else(|| missing(TOOL, "javascript"))
 }
 

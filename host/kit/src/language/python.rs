@@ -34,14 +34,15 @@ fn files(new: &New<'_>) -> Vec<File> {
 
 fn build(build: &Build<'_>) -> Result<Vec<u8>, BuildError> {
     let folder = &build.project.folder;
-    let tool = toolchain::find(folder, TOOL, &["python/bin"]).ok_or_else(|| Missing {
-        what: TOOL.to_owned(),
-        found: "it is neither in `.venv/bin` nor in the search path".to_owned(),
-        get: vec![
-            "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt".to_owned(),
-            "plugins/toolchains python (in wellcheck's repository)".to_owned(),
-        ],
-    })?;
+    let tool =
+        toolchain::find(folder, TOOL, &["python/bin/componentize-py"]).ok_or_else(|| Missing {
+            what: TOOL.to_owned(),
+            found: "it is neither in `.venv/bin` nor in the search path".to_owned(),
+            get: vec![
+                "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt".to_owned(),
+                "plugins/toolchains python (in wellcheck's repository)".to_owned(),
+            ],
+        })?;
     let wit = build.contract("")?;
     let command = || {
         let mut command = Command::new(&tool);

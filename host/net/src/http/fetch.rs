@@ -1,5 +1,7 @@
 //! One request from beginning to end: connect, send, follow redirects, read the body.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, COOKIE, HOST, USER_AGENT};
 use http::{HeaderValue, StatusCode, Uri};
@@ -200,6 +202,9 @@ async fn read(
             {
                 let frame = frame.map_err(|error| explain(&error, name(url)))?;
                 if let Ok(data) = frame.into_data() {
+                    if let Some(received) = &request.received {
+                        received.fetch_add(data.len() as u64, Ordering::Relaxed);
+                    }
                     body.push(data).map_err(|why| undecodable(&why, url))?;
                 }
             }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -49,6 +50,8 @@ pub struct Request {
     pub secret_body: bool,
     /// Whether a redirect may lead from `https` to `http`.
     pub downgrade: bool,
+    /// Told how many bytes of bodies have come so far, for whoever shows that.
+    pub received: Option<Arc<AtomicU64>>,
 }
 
 impl Request {
@@ -72,6 +75,7 @@ impl Request {
             jar: None,
             secret_body: false,
             downgrade: true,
+            received: None,
         }
     }
 }

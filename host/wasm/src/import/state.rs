@@ -69,6 +69,9 @@ pub(crate) enum NotKept {
 impl StateView<'_> {
     pub(crate) fn get(&self, key: &str) -> Result<Option<Bytes>, NotKept> {
         self.admit(key, "read")?;
+        if let Some(tape) = &self.shared.tape {
+            tape.state(key);
+        }
         Ok(self.state.now().get(key).cloned())
     }
 

@@ -19,8 +19,8 @@ use std::time::Duration;
 pub(crate) use clock::{Clock, Ticks};
 pub(crate) use random::Random;
 pub use replay::{Fixed, Replay, ReplayError, from_record, lay_out};
-pub use script::{Asked, Script, Scripted};
-pub use tape::Tape;
+pub use script::{Asked, Script};
+pub use tape::{Tape, Touched};
 pub(crate) use tape::{Taped, seed};
 
 use crate::transport::Transport;

@@ -12,8 +12,9 @@ use wellcheck_core::limits::{RUN_LIMITS, RunLimits};
 use wellcheck_core::record::{self, Record};
 use wellcheck_core::redact::Redactor;
 use wellcheck_core::status::Status;
+use wellcheck_core::suite::Scripted;
 
-use super::{Asked, Script, Scripted, Tape, World};
+use super::{Asked, Script, Tape, World};
 use crate::plugin::Plugin;
 use crate::run::{Invocation, PluginRun, Supplies};
 use crate::text::cleaned;
@@ -62,7 +63,7 @@ impl Replay {
         let broken = |what, why: String| ReplayError::Broken { what, why };
         let check =
             CheckName::new(&record.check).map_err(|error| broken("check", error.to_string()))?;
-        let random = unhex(&record.random)
+        let random = record::unhex(&record.random)
             .ok_or_else(|| broken("random", "expected 64 hexadecimal digits".to_owned()))?;
         if let Some(path) = record.files.keys().find(|path| !is_plain(path)) {
             let why = format!(
@@ -184,17 +185,6 @@ fn is_plain(path: &str) -> bool {
     // A folder ends with a slash.
     let rest = path.strip_prefix('/').map(|rest| rest.strip_suffix('/').unwrap_or(rest));
     rest.is_some_and(|rest| rest.split('/').all(plain)) && !path.contains('\0')
-}
-
-fn unhex(text: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
-        *byte = u8::from_str_radix(&text[at..at + 2], 16).ok()?;
-    }
-    Some(bytes)
 }
 
 /// A folder that holds the files of a record, for the grant that names it there: the caller gives

@@ -13,6 +13,8 @@ use http_body::Frame;
 use http_body_util::BodyExt as _;
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout_at};
 use wellcheck_core::record::{Failed, Reply};
+use wellcheck_core::suite::Scripted;
+use wellcheck_core::suite::pattern::{matches, normal_url as normal};
 use wellcheck_net::{Failure, FailureKind};
 
 use crate::host::lock;
@@ -20,21 +22,6 @@ use crate::transport::{HttpRequest, HttpResponse, Resolving, Transport};
 
 /// Longest wait that a script can ask for, in milliseconds: a day.
 const MAX_WAIT: f64 = 86_400_000.0;
-
-/// What comes back for some requests.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Scripted {
-    /// The method; `None` for any.
-    pub method: Option<String>,
-    /// An absolute URL.
-    pub url: String,
-    /// Whether a `*` in it is nothing but that; else it stands for anything.
-    pub is_exact: bool,
-    /// How often; then the next one that fits is taken. `None` for ever.
-    pub times: Option<u32>,
-    /// What comes back.
-    pub reply: Reply,
-}
 
 /// A request that was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,36 +79,6 @@ impl Script {
         let (scripted, left) = &mut list[at];
         *left = left.map(|left| left - 1);
         Some((at, scripted.reply.clone()))
-    }
-}
-
-/// Without a default port, and with a path.
-pub(super) fn normal(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let scheme = scheme.to_ascii_lowercase();
-    let default = if scheme == "https" { ":443" } else { ":80" };
-    let authority = authority.to_ascii_lowercase();
-    let authority = authority.strip_suffix(default).unwrap_or(&authority);
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    format!("{scheme}://{authority}{slash}{path}")
-}
-
-/// Whether a text is what a pattern says, in which `*` stands for anything.
-fn matches(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let Some(mut rest) = text.strip_prefix(parts.next().unwrap_or_default()) else { return false };
-    let mut last = None;
-    for part in parts {
-        if let Some(before) = last.replace(part) {
-            let before: &str = before;
-            let Some(at) = rest.find(before) else { return false };
-            rest = &rest[at + before.len()..];
-        }
-    }
-    match last {
-        None => rest.is_empty(),
-        Some(end) => rest.ends_with(end),
     }
 }
 
@@ -262,46 +219,5 @@ impl http_body::Body for Pieces {
 
     fn is_end_stream(&self) -> bool {
         self.left.is_empty()
-    }
-}
-
-impl Scripted {
-    /// Answers `GET url` and every other method with this.
-    pub fn new(url: impl Into<String>, reply: Reply) -> Self {
-        Self { method: None, url: url.into(), is_exact: false, times: None, reply }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_anything() {
-        for (pattern, text, is_match) in [
-            ("http://a/", "http://a/", true),
-            ("http://a/", "http://a/b", false),
-            ("http://a/*", "http://a/b?c", true),
-            ("*", "http://a/", true),
-            ("http://*/x", "http://a/y/x", true),
-            ("http://*/x", "http://a/xy", false),
-            ("http://*.test/*?q=*", "http://a.test/b?q=1", true),
-            ("http://a*b*a", "http://aba", true),
-            ("http://a*a", "http://a", false),
-        ] {
-            assert_eq!(matches(pattern, text), is_match, "{pattern} {text}");
-        }
-    }
-
-    #[test]
-    fn urls_are_compared_as_they_are_meant() {
-        for (url, expected) in [
-            ("HTTP://A.test", "http://a.test/"),
-            ("http://a.test:80/B", "http://a.test/B"),
-            ("https://a.test:443?q", "https://a.test/?q"),
-            ("https://a.test:80/", "https://a.test:80/"),
-        ] {
-            assert_eq!(normal(url), expected);
-        }
     }
 }

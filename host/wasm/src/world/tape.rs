@@ -23,10 +23,10 @@ use wellcheck_core::record::{
     self, Answer, Blob, Chunk, Exchange, Failed, PluginId, Record, Reply, Standing, is_credential,
 };
 use wellcheck_core::redact::{REDACTED, Redactor};
+use wellcheck_core::suite::pattern::normal_url;
 use wellcheck_net::Failure;
 
 use super::clock::wall_clock;
-use super::script::normal;
 use super::{Ticks, World};
 use crate::host::lock;
 use crate::plugin::Plugin;
@@ -59,8 +59,22 @@ struct Notes {
     files: BTreeMap<String, Option<Blob>>,
     checks: BTreeMap<String, Option<Standing>>,
     secrets: BTreeSet<String>,
+    state: BTreeSet<String>,
     kept: usize,
     gaps: BTreeSet<String>,
+}
+
+/// What a run asked for besides requests, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// The files that it opened.
+    pub files: BTreeSet<String>,
+    /// The keys of its state that it read.
+    pub state: BTreeSet<String>,
+    /// The checks that it asked for.
+    pub checks: BTreeSet<String>,
+    /// The secrets that it read.
+    pub secrets: BTreeSet<String>,
 }
 
 impl Tape {
@@ -113,6 +127,24 @@ impl Tape {
         }
     }
 
+    pub(crate) fn state(&self, key: &str) {
+        let mut notes = lock(&self.notes);
+        if notes.state.len() < MOST {
+            notes.state.insert(key.to_owned());
+        }
+    }
+
+    /// What the run asked for besides requests.
+    pub fn touched(&self) -> Touched {
+        let notes = lock(&self.notes);
+        Touched {
+            files: notes.files.keys().cloned().collect(),
+            state: notes.state.clone(),
+            checks: notes.checks.keys().cloned().collect(),
+            secrets: notes.secrets.clone(),
+        }
+    }
+
     /// Notes a request, as the guest made it.
     pub(crate) fn request(
         self: &Arc<Self>,
@@ -126,7 +158,7 @@ impl Tape {
             notes.http.push(Exchange {
                 at: self.began.get().map_or(0.0, |began| milliseconds(began.at)),
                 method: method.as_str().to_owned(),
-                url: normal(&uri.to_string()),
+                url: normal_url(&uri.to_string()),
                 headers: texts(headers),
                 body: Blob::default(),
                 reply: Reply::Silence,
@@ -157,7 +189,9 @@ impl Tape {
         }
         let mut grants: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (kind, value) in invocation.grants.list() {
-            grants.entry(kind.as_str().to_owned()).or_default().push(redact.apply(&value).into());
+            // What the host adds to a request is not the plugin's, and no scripted answer needs it.
+            let value = value.split(" (adds: ").next().unwrap_or_default();
+            grants.entry(kind.as_str().to_owned()).or_default().push(redact.apply(value).into());
         }
         let mut http = notes.http.clone();
         for exchange in &mut http {

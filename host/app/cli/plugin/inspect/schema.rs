@@ -27,7 +27,7 @@ pub(super) fn table(schema: &Value) -> String {
     let mut text: String =
         columns(&rows).lines().map(|line| line.trim_end().to_owned() + "\n").collect();
     if more > 0 {
-        text.push_str(&format!("  ... and {more} more\n"));
+        text.extend(["  ... and ", &more.to_string(), " more\n"]);
     }
     text
 }

@@ -112,9 +112,10 @@ fn grants(about: &Description, granted: &Grants, used: &[Use]) -> String {
     let mut rows = Vec::new();
     for Want { grant, value, why } in &about.wants {
         let state = match granted.covers(grant, value) {
-            Ok(true) => "granted".to_owned(),
-            Ok(false) => "not granted".to_owned(),
-            Err(problem) => problem,
+            Ok(true) => "granted",
+            // In words, such as "the origin of `url`": any grant of its kind may be meant.
+            Err(_words) if granted.meets(grant, value) => "perhaps granted",
+            Ok(false) | Err(_) => "not granted",
         };
         rows.push(line("wanted", grant, value, &format!("{state}: {why}")));
     }
@@ -151,7 +152,7 @@ pub(super) fn json(inspected: &Inspected) -> String {
                 "check": check.as_str(),
                 "granted": granted,
                 "missing": (about.wants.iter())
-                    .filter(|want| !grants.covers(&want.grant, &want.value).unwrap_or(false))
+                    .filter(|want| !grants.meets(&want.grant, &want.value))
                     .map(|want| json!({ "grant": want.grant, "value": want.value }))
                     .collect::<Vec<_>>(),
                 "used": run.as_ref().map_or_else(|_| json!([]), |run| uses(&run.used)),

@@ -13,7 +13,7 @@ pub const JUDGEMENT: &[Key] = &[
     key(
         "warn",
         "none",
-        "warn = \"certificate.days-left < 14\"",
+        "warn = [\"certificate.days-left < 14\"]",
         "Likewise, for a warning. Conditions make an outcome worse and never better, and are not asked where it fails already.",
     ),
     key(

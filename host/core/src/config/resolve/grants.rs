@@ -10,12 +10,14 @@ use super::{NamedChecks, Resolver};
 use crate::check::CheckSpec;
 use crate::config::problem::{self, Problems};
 use crate::config::reader::Reader;
-use crate::config::tree::{Node, Place, Table, Text, Value};
-use crate::config::{MAX_SIDECAR_PROBLEMS, keys};
+use crate::config::tree::{Node, Nothing, Place, Table, Text, Value};
+use crate::config::{Kinds, MAX_SIDECAR_PROBLEMS, keys};
+use crate::fact::Asked;
 use crate::grant::attach::header;
 use crate::grant::{
     Attach, ClientIdentity, DirGrant, GrantKind, Grants, HttpGrant, MAX_STATE, SecretName,
 };
+use crate::id::CheckName;
 
 /// Where grants stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +28,43 @@ pub(super) enum Owned {
     Sidecar,
     /// What sidecars may grant.
     Sidecars,
+}
+
+/// Reads the grants of a test, which stand by themselves: a secret or a check that they name is what
+/// the test says, or is not there.
+pub(crate) fn grants_of_test(what: &str, table: Table, problems: &mut Problems) -> Grants {
+    let mut secrets = Vec::new();
+    match table.entries.get("secrets").map(|entry| &entry.node.value) {
+        Some(Value::Array(list)) => secrets.extend(list.iter().map(|node| &node.value)),
+        Some(value) => secrets.push(value),
+        None => {}
+    }
+    let named = secrets.iter().filter_map(|value| match value {
+        Value::String(text) => Some((text.value.clone(), text.place.clone())),
+        _ => None,
+    });
+    let mut nobody = Nobody;
+    let mut resolver = Resolver::new(&Nothing, &mut nobody);
+    resolver.secret_places = named.collect();
+    let (grants, _) = resolver.grants(what, table, Owned::Configuration);
+    problems.append(resolver.problems);
+    grants
+}
+
+/// No kinds at all.
+struct Nobody;
+
+impl Kinds for Nobody {
+    fn read(
+        &mut self,
+        _: &str,
+        _: Option<&CheckName>,
+        _: &Text,
+        _: &Table,
+        _: &Asked,
+        _: &mut Problems,
+    ) {
+    }
 }
 
 /// Where each grant stands, by kind and as it is shown.

@@ -11,10 +11,12 @@
 //! | `maintenance.rs` | maintenance windows, and how many checks run at once |
 //! | `grants.rs`, `limits.rs` | what a check's plugin may reach and use |
 //! | `import.rs` | files of other tools |
+//! | `fetch.rs` | plugins that are fetched, and registries |
 //! | `sidecar.rs` | checks from the plugins folder |
 
 mod check;
 mod endpoint;
+mod fetch;
 mod grants;
 mod group;
 mod import;
@@ -27,6 +29,7 @@ mod share;
 mod sidecar;
 mod timing;
 
+pub(crate) use grants::grants_of_test;
 pub use judgement::part as conditions_of_part;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -80,21 +83,7 @@ pub fn load(
     lookup: &dyn Lookup,
     kinds: &mut dyn Kinds,
 ) -> (Option<Config>, Vec<Problem>) {
-    let mut resolver = Resolver {
-        lookup,
-        kinds,
-        hidden: Vec::new(),
-        problems: Problems::default(),
-        names: BTreeMap::new(),
-        claimed: Vec::new(),
-        secrets: BTreeMap::new(),
-        secret_places: BTreeMap::new(),
-        named_checks: Vec::new(),
-        named: Vec::new(),
-        named_listeners: Vec::new(),
-        in_sidecar: false,
-        host: HostLimits::default(),
-    };
+    let mut resolver = Resolver::new(lookup, kinds);
     let config = resolver.config(sources);
     let redactor = Redactor::new(resolver.hidden.iter().map(String::as_str));
     let mut problems = resolver.problems;
@@ -137,6 +126,27 @@ struct NamedChecks {
     pattern: CheckPattern,
     /// Whether it stands in a sidecar.
     in_sidecar: bool,
+}
+
+impl<'a> Resolver<'a> {
+    /// Nothing read yet.
+    fn new(lookup: &'a dyn Lookup, kinds: &'a mut dyn Kinds) -> Self {
+        Self {
+            lookup,
+            kinds,
+            hidden: Vec::new(),
+            problems: Problems::default(),
+            names: BTreeMap::new(),
+            claimed: Vec::new(),
+            secrets: BTreeMap::new(),
+            secret_places: BTreeMap::new(),
+            named_checks: Vec::new(),
+            named: Vec::new(),
+            named_listeners: Vec::new(),
+            in_sidecar: false,
+            host: HostLimits::default(),
+        }
+    }
 }
 
 impl Resolver<'_> {
@@ -183,6 +193,7 @@ impl Resolver<'_> {
         let mut import_tables = Vec::new();
         let mut window_tables = Vec::new();
         let mut runs = Runs::default();
+        let (mut plugin_tables, mut registry_tables) = (Vec::new(), Vec::new());
         for mut root in self.roots(sources) {
             if let Some(table) = root.table("server", &mut self.problems) {
                 server = self.server(table);
@@ -215,6 +226,8 @@ impl Resolver<'_> {
             if let Some(table) = root.table("runs", &mut self.problems) {
                 runs = self.runs(table);
             }
+            plugin_tables.extend(root.tables("plugin", &mut self.problems));
+            registry_tables.extend(root.tables("registry", &mut self.problems));
             root.finish(&[], &mut self.problems);
         }
         for mut root in self.imports(import_tables, sources) {
@@ -226,6 +239,8 @@ impl Resolver<'_> {
         }
         self.distinct_tokens(&tokens);
         self.distinct_shares(&sharing);
+        let fetched = self.fetched(plugin_tables);
+        let registries = self.registries(registry_tables);
 
         let mut checks = Vec::new();
         let mut named = BTreeSet::new();
@@ -251,7 +266,10 @@ impl Resolver<'_> {
             named.insert(plugin.clone());
             checks.extend(self.sidecar(plugin, file, &defaults, &plugins.sidecar_grants));
         }
-        for plugin in sources.plugins.iter().filter(|plugin| !named.contains(*plugin)) {
+        self.in_both(&fetched, &sources.plugins);
+        let there: BTreeSet<_> =
+            sources.plugins.iter().chain(fetched.iter().map(|spec| &spec.name)).collect();
+        for plugin in there.into_iter().filter(|plugin| !named.contains(*plugin)) {
             checks.extend(self.plain(plugin, &defaults, Origin::Dropped));
         }
         checks.sort_by(|a, b| a.name.cmp(&b.name));
@@ -279,6 +297,8 @@ impl Resolver<'_> {
             runs,
             secrets: Arc::new(std::mem::take(&mut self.secrets)),
             store,
+            fetched,
+            registries,
             redactor: Redactor::default(),
         })
     }

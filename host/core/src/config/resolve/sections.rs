@@ -44,6 +44,15 @@ impl Resolver<'_> {
             ..Plugins::default()
         };
         plugins.records = records(&mut reader, &mut self.problems);
+        plugins.keys = self.keys("keys", &mut reader);
+        let place = reader.place_of("require-signed");
+        plugins.require_signed =
+            reader.boolean("require-signed", &mut self.problems).unwrap_or(false);
+        if plugins.require_signed && plugins.keys.is_empty() && !self.problems.has_error_at(&place)
+        {
+            let message = "`require-signed` of `[plugins]` asks for signatures, and there are no `keys` (name those whose signatures are good)";
+            self.problems.error(&place, message);
+        }
         if let Some(table) = reader.table("sidecar-grants", &mut self.problems) {
             plugins.sidecar_grants = self.grants("`sidecar-grants`", table, Owned::Sidecars).0;
         }

@@ -130,7 +130,8 @@ fn groups_maintenance_configuration_and_plugins_are_there() {
     setup.configuration.read = WallTime(1_700_000_000_500);
     setup.configuration.applied = false;
     let newest = Newest::Loading("words".to_owned());
-    setup.plugins = vec![PluginState { name: "queue".to_owned(), running: None, newest }];
+    setup.plugins =
+        vec![PluginState { name: "queue".to_owned(), running: None, newest, fetched: None }];
     whole.setup = Arc::new(setup);
     expect(&whole, "wellcheck_maintenance", &[("check=a", 0.0), ("check=m", 1.0)]);
     let members = [("group=g,healthy=true", 2.0), ("group=g,healthy=false", 1.0)];
@@ -174,8 +175,12 @@ fn every_metric_is_documented() {
     );
     let mut setup = Setup::default();
     setup.configuration.read = WallTime(1);
-    setup.plugins =
-        vec![PluginState { name: "p".to_owned(), running: None, newest: Newest::Running }];
+    setup.plugins = vec![PluginState {
+        name: "p".to_owned(),
+        running: None,
+        newest: Newest::Running,
+        fetched: None,
+    }];
     whole.setup = Arc::new(setup);
     let found: BTreeSet<String> = samples(&whole).into_iter().map(|(name, _, _)| name).collect();
     let rows = include_str!("../prometheus.rs").lines();
@@ -210,7 +215,7 @@ proptest! {
             word.value = kind;
         }
         let mut whole = snapshot([state], []);
-        let plugin = PluginState { name: plugin, running: None, newest: Newest::Running };
+        let plugin = PluginState { name: plugin, running: None, newest: Newest::Running, fetched: None };
         whole.setup = Arc::new(Setup { plugins: vec![plugin], ..Setup::default() });
         for (name, dialect) in ["prometheus", "openmetrics"].into_iter().zip(DIALECTS) {
             let (_, format) = by_name(name).expect("a format");
