@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::bindings::{self, write_changed};
-use crate::build::{Build, BuildError, Effort};
+use crate::build::{Build, BuildError};
 use crate::toolchain::{self, Missing};
 
 const KIT_HEADER: &str = include_str!("../../../plugins/kits/c/wellcheck.h");
@@ -107,10 +107,9 @@ impl Clang {
             }
         };
         command.args(["-target", "wasm32-wasi"]);
-        command.arg(match build.effort {
-            Effort::Release => "-Os",
-            Effort::Quick => "-O1",
-        });
+        // In a hurry too: for any other level Zig compiles a C library of its own first, once a
+        // machine, which takes half a minute of CPU; and the linker takes most of the time anyway.
+        command.arg("-Os");
         // What is not called is left out, with what it would import.
         command.args(["-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra"]);
         match dialect {

@@ -200,7 +200,7 @@ pub fn compile_child(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         return say("expected two numbers: seconds of CPU time, bytes of memory", 64);
     };
     let code = if args.any(|word| word == SOON) { Code::Soon } else { Code::Fast };
-    if let Err(error) = limit_self(cpu, memory) {
+    if let Err(error) = limit_self(cpu, memory, code) {
         return say(&format!("cannot limit itself: {error}"), 70);
     }
     let mut component = Vec::new();
@@ -229,12 +229,15 @@ fn say(what: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn limit_self(cpu: u64, memory: u64) -> std::io::Result<()> {
+fn limit_self(cpu: u64, memory: u64, code: Code) -> std::io::Result<()> {
     let both = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
     setrlimit(Resource::Core, both(0))?;
     // A second between the two: the signal of the first says what happened.
     setrlimit(Resource::Cpu, Rlimit { current: Some(cpu), maximum: Some(cpu + 1) })?;
     setrlimit(Resource::As, both(memory))?;
-    nice(NICENESS)?;
+    // Where somebody waits for it, on a busy machine, it would come last of all.
+    if code == Code::Fast {
+        nice(NICENESS)?;
+    }
     Ok(())
 }

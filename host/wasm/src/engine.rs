@@ -53,8 +53,8 @@ pub enum Code {
     /// Code that runs fast: it is compiled once, and runs again and again.
     #[default]
     Fast,
-    /// Code that is there soon: somebody waits for it, and it runs once. It takes about half of the
-    /// time, and is kept apart in the cache.
+    /// Code that is there soon: somebody waits for it, and it runs once. It takes about two thirds
+    /// of the CPU, is twice as large, and is kept apart in the cache.
     Soon,
 }
 
