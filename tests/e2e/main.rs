@@ -76,6 +76,7 @@ mod tcp_check;
 mod tidy;
 mod tls_check;
 mod tools;
+mod transcript;
 mod udp_check;
 mod verdict;
 mod websocket_check;
