@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use wellcheck_core::config::{Config, PluginSpec, Problems};
 use wellcheck_core::id::PluginName;
+use wellcheck_core::redact::Redactor;
 use wellcheck_core::snapshot::{FetchedFrom, Newest};
 use wellcheck_core::source::{Digest, PublicKey, Source};
 use wellcheck_fetch::{
@@ -81,6 +82,8 @@ struct Entry {
     task: AbortHandle,
     number: u64,
     kept: Option<Kept>,
+    /// The kept file as it was when it was found or fetched.
+    seen: Option<Fingerprint>,
     note: Option<String>,
     /// Whether the source has been asked since the start.
     asked: bool,
@@ -102,6 +105,8 @@ pub(crate) struct Fetches {
     permits: Arc<Semaphore>,
     news: mpsc::Sender<News>,
     tasks: u64,
+    /// A URL may hold a secret, and what is said here is for everybody.
+    redactor: Redactor,
 }
 
 /// How sources are asked, by a configuration.
@@ -181,11 +186,13 @@ impl Fetches {
         let cache = cache.ok_or_else(none);
         let permits = Arc::new(Semaphore::new(AT_ONCE));
         let entries = BTreeMap::new();
-        (Self { client, tls, cache, entries, permits, news, tasks: 0 }, receiver)
+        let redactor = Redactor::default();
+        (Self { client, tls, cache, entries, permits, news, tasks: 0, redactor }, receiver)
     }
 
     /// Takes in a configuration and a lock, and asks all sources anew.
     pub(crate) fn follow(&mut self, config: &Config, lock: &Lock) {
+        self.redactor = config.redactor.clone();
         let mut before = std::mem::take(&mut self.entries);
         for spec in &config.fetched {
             let locked = locked(spec, lock);
@@ -207,6 +214,7 @@ impl Fetches {
                 Some(old) => (old.kept.clone().filter(vouched), old.asked),
                 None => (None, false),
             };
+            let seen = old.as_ref().and_then(|old| old.seen).filter(|_| kept.is_some());
             let note = old.as_ref().and_then(|old| old.note.clone()).filter(|_| kept.is_some());
             drop(old);
             self.tasks += 1;
@@ -221,7 +229,7 @@ impl Fetches {
                 news: self.news.clone(),
             };
             let task = tokio::spawn(task.run()).abort_handle();
-            let entry = Entry { wish, task, number: self.tasks, kept, note, asked };
+            let entry = Entry { wish, task, number: self.tasks, kept, seen, note, asked };
             self.entries.insert(spec.name.clone(), entry);
         }
     }
@@ -232,13 +240,17 @@ impl Fetches {
         let Some(entry) = self.entries.get_mut(&name).filter(|entry| entry.number == task) else {
             return false;
         };
+        let redact = &self.redactor;
         match what {
             What::Kept(kept) => {
-                let (source, digest) = (&entry.wish.source, &kept.digest);
+                let source = entry.wish.source.to_string();
+                let (source, digest) = (redact.apply(&source), &kept.digest);
                 tracing::info!(plugin = %name, %source, %digest, "plugin is there");
+                entry.seen = fingerprinted(kept.path.clone()).1;
                 entry.kept = Some(kept);
             }
             What::Settled(note) => {
+                let note = note.map(|note| redact.apply(&note).into_owned());
                 if let Some(note) = &note {
                     tracing::warn!(plugin = %name, "{note}");
                 }
@@ -246,6 +258,7 @@ impl Fetches {
                 entry.note = note;
             }
             What::Trouble(why) => {
+                let why = redact.apply(&why);
                 let why = match &entry.kept {
                     Some(kept) => format!("{why}; the kept `{}` goes on", kept.digest),
                     None => format!("cannot be fetched: {why}"),
@@ -265,7 +278,9 @@ impl Fetches {
     pub(crate) fn there(&self) -> AllThere {
         let all = self.entries.iter().map(|(name, entry)| {
             let there = match (&entry.kept, &entry.note) {
-                (Some(kept), _) => match fingerprinted(kept.path.clone()).1 {
+                // As it was when it was kept: what runs needs its file no more, so that neither a
+                // cache that somebody tidies nor a look of another process at it concerns us.
+                (Some(kept), _) => match entry.seen {
                     Some(fingerprint) => There::Kept(kept.path.clone(), kept.digest, fingerprint),
                     None => There::Waiting(Newest::Broken(
                         "the kept file is gone (a reload fetches it again)".to_owned(),
@@ -293,7 +308,7 @@ impl Fetches {
     pub(crate) fn origin(&self, name: &str) -> Option<Arc<FetchedFrom>> {
         let entry = self.entries.get(name)?;
         Some(Arc::new(FetchedFrom {
-            source: entry.wish.source.to_string(),
+            source: self.redactor.apply(&entry.wish.source.to_string()).into_owned(),
             digest: entry.kept.as_ref().map(|kept| kept.digest.to_string()),
             signed_by: entry.kept.as_ref().and_then(|k| Some(k.signed_by.as_ref()?.to_string())),
             locked: entry.wish.pinned_by == LOCK_FILE,
@@ -350,19 +365,22 @@ impl Task {
         let _ = self.news.send(News { name, task, what }).await;
     }
 
-    /// Looks for the file in the cache, by what is pinned or what the source last led to.
+    /// Looks for the file in the cache, by what is pinned or what the source last led to. One that
+    /// was there and is not any more, or was changed, is fetched again.
     async fn find(&mut self, cache: &Cache) {
         let known = || cache.known(&self.wish.source).map(|known| known.digest);
-        let Some(digest) = self.wish.digest.or_else(known) else { return };
-        if self.current == Some(digest) {
-            return;
-        }
+        let Some(digest) = self.wish.digest.or_else(known).or(self.current) else { return };
         let (cache, keys) = (cache.clone(), self.wish.keys.clone());
         let limit = self.fetcher.max_bytes;
         let found = tokio::task::spawn_blocking(move || cache.find(&digest, &keys, limit)).await;
-        if let Ok(Ok(kept)) = found {
-            self.current = Some(kept.digest);
-            self.tell(What::Kept(kept)).await;
+        match found {
+            Ok(Ok(_)) if self.current == Some(digest) => {}
+            Ok(Ok(kept)) => {
+                self.current = Some(kept.digest);
+                self.tell(What::Kept(kept)).await;
+            }
+            _ if self.current == Some(digest) => self.current = None,
+            _ => {}
         }
     }
 

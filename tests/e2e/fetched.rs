@@ -166,6 +166,28 @@ fn a_kept_file_that_was_changed_is_fetched_again() {
 }
 
 #[test]
+fn a_kept_file_that_goes_stops_nothing_and_is_fetched_again_by_a_reload() {
+    let (registry, desk) = (Registry::start(), Desk::new());
+    let source = registry.source("queue:1");
+    let digest = push(&desk, "minimal", &source)["digest"].as_str().expect("a digest").to_owned();
+    let host = server(&source, "").start();
+    host.until_state("orders", "pass");
+    let kept = host.dir().join(format!("cache/fetched/{}.wasm", &digest["sha256:".len()..]));
+    std::fs::remove_file(&kept).expect("it is ours");
+    // Longer than from one look at the disk to the next but one.
+    for _ in 0..20 {
+        let check = host.next_run("orders");
+        assert_eq!(check["state"], "pass", "{check}");
+    }
+    host.signal(rustix::process::Signal::HUP);
+    until("the file", || match std::fs::read(&kept) {
+        Ok(bytes) if hash(&bytes) == digest => Ok(()),
+        other => Err(format!("{:?}", other.map(|bytes| bytes.len()))),
+    });
+    host.until_state("orders", "pass");
+}
+
+#[test]
 fn a_key_that_is_no_longer_named_stops_what_it_vouched_for() {
     let (registry, desk) = (Registry::start(), Desk::new());
     let (ours, others) = (Signer::new(), Signer::new());

@@ -162,7 +162,7 @@ impl Cache {
             write_whole(&path, &fetched.bytes, 0o600).map_err(|error| fail(&path, error))?;
         }
         self.note(source, &Known { digest: fetched.digest, manifest: fetched.manifest });
-        self.tidy(&path);
+        self.tidy(&path, MAX_TOTAL);
         let (digest, signed_by) = (fetched.digest, fetched.signed_by.clone());
         Ok(Kept { path, digest, signed_by })
     }
@@ -190,14 +190,15 @@ impl Cache {
     }
 
     /// Removes what nobody asked for lately, where there is too much.
-    fn tidy(&self, kept: &Path) {
+    fn tidy(&self, kept: &Path, most: u64) {
         let Ok(entries) = std::fs::read_dir(&self.dir) else { return };
         let mut files: Vec<(SystemTime, u64, PathBuf)> = entries
             .filter_map(|entry| {
                 let path = entry.ok()?.path();
                 let is_file = path.extension().is_some_and(|extension| extension == "wasm");
                 let found = path.symlink_metadata().ok().filter(|_| is_file)?;
-                Some((found.modified().ok()?, found.len(), path))
+                // What `touch` sets; when it was written says nothing about who uses it.
+                Some((found.accessed().ok()?, found.len(), path))
             })
             .collect();
         files.sort();
@@ -205,7 +206,7 @@ impl Cache {
         let Some((newest, ..)) = files.last().cloned() else { return };
         for (asked, size, path) in files {
             let old = newest.duration_since(asked).is_ok_and(|age| age > LATELY);
-            if total <= MAX_TOTAL || !old {
+            if total <= most || !old {
                 return;
             }
             if path != kept && std::fs::remove_file(&path).is_ok() {
@@ -292,6 +293,28 @@ mod tests {
         let error = cache.find(&file.digest, &[], 100).expect_err("changed");
         assert_eq!(error.kind, FetchErrorKind::WrongDigest);
         assert!(!kept.path.exists());
+    }
+
+    #[test]
+    fn what_was_asked_for_lately_stays_however_old_it_is() {
+        use std::fs::FileTimes;
+        let dir = tempfile::tempdir().expect("a folder");
+        let cache = Cache::open(&dir.path().join("fetched")).expect("a cache");
+        let long_ago = SystemTime::now() - 2 * LATELY;
+        let source = Source::parse("oci://localhost:5000/q:1").expect("a source");
+        let kept = ["used", "forgotten", "new"].map(|text| {
+            let kept = cache.keep(&source, &fetched(text)).expect("it is kept");
+            let file = OpenOptions::new().write(true).open(&kept.path).expect("it is there");
+            let times = FileTimes::new().set_accessed(long_ago).set_modified(long_ago);
+            file.set_times(times).expect("it is ours");
+            kept
+        });
+        let [used, forgotten, new] = &kept;
+        touch(&new.path);
+        cache.find(&used.digest, &[], 100).expect("it is there");
+        cache.tidy(&new.path, 1);
+        let is_there = [used, forgotten, new].map(|kept| kept.path.exists());
+        assert_eq!(is_there, [true, false, true]);
     }
 
     #[test]

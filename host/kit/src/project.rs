@@ -2,6 +2,7 @@
 //!
 //! `plugin.toml` says so; without it the folder's name and its files do.
 
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -79,6 +80,7 @@ impl Project {
         let language = match &manifest.language {
             Some(name) => language::named(name).ok_or_else(|| {
                 let known = language::names();
+                let name = visible(name);
                 anyhow!("{FILE}: found `language = \"{name}\"`, expected one of {known}")
             })?,
             None => detect(&folder)?,
@@ -86,6 +88,7 @@ impl Project {
         if let Some(world) = &manifest.world
             && !WORLDS.contains(&world.as_str())
         {
+            let world = visible(world);
             bail!("{FILE}: found `world = \"{world}\"`, expected one of `{}`", WORLDS.join("`, `"));
         }
         Ok(Self { folder, manifest, language })
@@ -119,7 +122,7 @@ impl Project {
         };
         let shown = path.display();
         let mut table: toml::Table =
-            toml::from_str(&text).map_err(|error| anyhow!("{shown}: {error}"))?;
+            toml::from_str(&text).map_err(|error| anyhow!("{shown}: {}", visible(error)))?;
         // Of several checks, the first.
         if let Some(toml::Value::Array(checks)) = table.remove("check") {
             match checks.into_iter().next() {
@@ -145,7 +148,8 @@ impl Project {
             };
             for value in values {
                 let toml::Value::String(value) = value else {
-                    bail!("{shown}: grant `{grant}`: found {}, expected a text", value.type_str());
+                    let (grant, found) = (visible(grant), value.type_str());
+                    bail!("{shown}: grant `{grant}`: found {found}, expected a text");
                 };
                 grants.push((grant.clone(), value));
             }
@@ -183,7 +187,7 @@ fn manifest(folder: &Path) -> anyhow::Result<Manifest> {
         Err(error) => return Err(error).with_context(|| format!("reading `{}`", path.display())),
     };
     let manifest: Manifest =
-        toml::from_str(&text).map_err(|error| anyhow!("{}: {error}", path.display()))?;
+        toml::from_str(&text).map_err(|error| anyhow!("{}: {}", path.display(), visible(error)))?;
     PluginName::new(&manifest.name)
         .map_err(|error| anyhow!("{}: `name = {:?}`: {error}", path.display(), manifest.name))?;
     for (key, text) in [("version", &manifest.version), ("source", &manifest.source)] {
@@ -196,6 +200,18 @@ fn manifest(folder: &Path) -> anyhow::Result<Manifest> {
         }
     }
     Ok(manifest)
+}
+
+/// What stands in a project of somebody else must not reach a terminal as a command of its own.
+fn visible(text: impl Display) -> String {
+    let mut shown = String::new();
+    for c in text.to_string().chars() {
+        match c.is_control() && c != '\n' {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
 }
 
 /// The text of a file that may be anything: a pipe, a device, without end.
@@ -233,5 +249,24 @@ fn detect(folder: &Path) -> anyhow::Result<&'static Language> {
             second.title,
             first.name
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stranger_wrote_is_no_command_to_the_terminal() {
+        let folder = tempfile::tempdir().unwrap();
+        for text in [
+            "name = \"a\"\nlanguage = \"\\u001b[2J\"",
+            "name = \"a\"\nlanguage = \"rust\"\nworld = \"\\u001b[2J\"",
+            "name = \"\u{1b}[2J\"",
+        ] {
+            std::fs::write(folder.path().join(FILE), text).unwrap();
+            let why = format!("{:#}", Project::open(folder.path()).unwrap_err());
+            assert!(why.contains(FILE) && !why.contains('\u{1b}'), "{why:?}");
+        }
     }
 }

@@ -34,7 +34,7 @@ use crate::transport::Transport;
 use crate::world::{self, Clock, Random, World};
 
 /// Headers of one request or response, as they are held in memory.
-const FIELD_BYTES: usize = 16 * KIB;
+pub(crate) const FIELD_BYTES: usize = 16 * KIB;
 
 /// What one run needs besides its limits.
 pub(crate) struct RunParts {

@@ -27,7 +27,8 @@ use crate::cli::setup;
 #[command(
     after_help = "The folder's plugin.toml says what the plugin is called and in which language it \
 is; without one, the folder's name and its files do. What comes of it is loaded before it is written: \
-a plugin that the server would refuse is refused here.\n\nExamples:\n  wellcheck plugin build\n  \
+a plugin that the server would refuse is refused here.\n\nA build runs what the project says, as you: \
+build scripts, packages of its language, tools in its own folder. Build what you trust.\n\nExamples:\n  wellcheck plugin build\n  \
 wellcheck plugin build queue-depth --into plugins\n  wellcheck plugin build --watch --run --set limit=5\n  wellcheck plugin build -o /tmp/queue.wasm --json"
 )]
 pub(crate) struct Args {

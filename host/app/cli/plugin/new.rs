@@ -62,11 +62,41 @@ pub(crate) fn run(args: &Args) -> Ended {
 
 /// What was made, and what to do with it.
 fn next(folder: &Path, source: &str, files: usize) -> String {
-    let shown = folder.display();
+    let (shown, word) = (folder.display(), word(folder));
     format!(
         "made {shown}: {files} files; the check is {}\n  build and test it: wellcheck plugin build \
-         {shown} && wellcheck plugin test {shown}\n  then read {}, or change the check and build again\n",
+         {word} && wellcheck plugin test {word}\n  then read {}, or change the check and build again\n",
         folder.join(source).display(),
         folder.join("README.md").display(),
     )
+}
+
+/// A path as one word of a shell that is no flag.
+fn word(path: &Path) -> String {
+    let mut text = path.display().to_string();
+    if text.starts_with('-') {
+        text.insert_str(0, "./");
+    }
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:@%".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text;
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_typed_is_one_word() {
+        for (path, expected) in [
+            ("queue-depth", "queue-depth"),
+            ("a b", "'a b'"),
+            ("it's; rm", "'it'\\''s; rm'"),
+            ("-x", "./-x"),
+        ] {
+            assert_eq!(word(Path::new(path)), expected);
+        }
+    }
 }

@@ -12,6 +12,9 @@ mod junit;
 mod runner;
 mod show;
 
+use std::cell::Cell;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
@@ -30,6 +33,9 @@ use crate::cli::validate;
 
 /// Longest file that is read beside a test file, in bytes.
 const MAX_BESIDE: u64 = 16 << 20;
+
+/// Most bytes of all these files together: each mention of one is a copy of it.
+const MAX_ALL_BESIDE: u64 = 256 << 20;
 
 /// Run a plugin's tests, each in a world of its own.
 #[derive(Debug, ClapArgs)]
@@ -157,7 +163,15 @@ fn read(path: &Path) -> anyhow::Result<(Option<Suite>, Vec<Problem>)> {
     let file = SourceFile { name: shown(path).into(), text };
     let words: Vec<&str> = FailureKind::ALL.iter().map(|kind| kind.as_str()).collect();
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    let beside = |name: &str| bounded(&folder.join(name)).map_err(|error| format!("{error:#}"));
+    let room = Cell::new(MAX_ALL_BESIDE);
+    let beside = |name: &str| {
+        let bytes = bounded(&folder.join(name)).map_err(|error| format!("{error:#}"))?;
+        let left = room.get().checked_sub(bytes.len() as u64).ok_or_else(|| {
+            format!("the files of all tests have more than {MAX_ALL_BESIDE} bytes together")
+        })?;
+        room.set(left);
+        Ok(bytes)
+    };
     Ok(suite::read(&Reading { file: &file, failures: &words, beside: &beside }))
 }
 
@@ -167,10 +181,14 @@ fn bounded(path: &Path) -> anyhow::Result<Vec<u8>> {
     if !about.is_file() {
         bail!("it is no file");
     }
-    if about.len() > MAX_BESIDE {
-        bail!("it has {} bytes (expected at most {MAX_BESIDE})", about.len());
+    // What a file says of its size need not be so: those of `/proc` say nothing.
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BESIDE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BESIDE {
+        let size = about.len().max(bytes.len() as u64);
+        bail!("it has {size} bytes (expected at most {MAX_BESIDE})");
     }
-    Ok(std::fs::read(path)?)
+    Ok(bytes)
 }
 
 /// `./test.toml` is `test.toml`.
@@ -192,4 +210,28 @@ fn of_record(path: &Path) -> anyhow::Result<String> {
     let when = wellcheck_core::time::WallTime(record.began);
     let name = format!("check {} at {when}", record.check.escape_debug());
     Ok(suite::of_record(&record, &name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_beside_a_test_are_bounded_together() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = File::create(folder.path().join("large")).expect("it is ours");
+        file.set_len(MAX_BESIDE).expect("it takes no room");
+        let answers = |count: usize| {
+            let answer = "[[test.world.http]]\nrequest = \"*\"\nfile = \"large\"\n";
+            format!("[[test]]\nname = \"a\"\nexpect.status = \"pass\"\n{}", answer.repeat(count))
+        };
+        let path = folder.path().join("test.toml");
+        for (count, expected) in [(1, None), (17, Some("bytes together"))] {
+            std::fs::write(&path, answers(count)).expect("it is ours");
+            let (suite, problems) = read(&path).expect("it can be read");
+            assert_eq!(suite.is_some(), expected.is_none(), "{problems:?}");
+            let why = problems.first().map(ToString::to_string).unwrap_or_default();
+            assert!(why.contains(expected.unwrap_or_default()), "{why}");
+        }
+    }
 }

@@ -14,8 +14,11 @@ use wasmtime_wasi_http::{DEFAULT_FORBIDDEN_HEADERS, Error, RequestOptions};
 use wellcheck_net::{Failure, FailureKind};
 
 use super::http::HttpImport;
+use crate::limits::FIELD_BYTES;
 use crate::text;
 
+/// What a header costs besides its name and its value, in bytes: as HTTP/2 counts it.
+const FIELD_COST: usize = 32;
 /// Longest part of a guest's text that a message repeats.
 const SHOWN: usize = 200;
 /// What requests say they are from, unless the guest says otherwise.
@@ -81,23 +84,35 @@ impl FetchView<'_> {
             .map_err(|message| NotFetched::new(FailureKind::Request, message))?;
         let admitted = self.http.admit(request, RequestOptions::default(), timeout);
         let exchange = admitted.map_err(refused)?;
-        let deadline = exchange.deadline();
+        let (deadline, taped) = (exchange.deadline(), exchange.taped());
         let response = exchange.run().await?;
-        let (head, body) = response.into_parts();
+        let (head, mut body) = response.into_parts();
+        // Piece by piece into one place: a body of single bytes costs no more than any other.
+        let whole = async {
+            let mut whole = Vec::new();
+            while let Some(frame) = body.frame().await {
+                if let Ok(data) = frame?.into_data() {
+                    whole.extend_from_slice(&data);
+                }
+            }
+            Ok::<_, Failure>(whole)
+        };
         // A body that trickles ends here at the latest, whatever pauses its transport allows.
-        let body = match tokio::time::timeout_at(deadline, body.collect()).await {
-            Ok(body) => body?.to_bytes(),
+        let body = match tokio::time::timeout_at(deadline, whole).await {
+            Ok(body) => body?,
             Err(_elapsed) => {
-                return Err(NotFetched::new(
-                    FailureKind::Timeout,
-                    "the answer did not end in time",
-                ));
+                let late = Failure::new(FailureKind::Timeout, "the answer did not end in time");
+                // Else it would look on the tape like an answer that was whole.
+                if let Some(taped) = taped {
+                    taped.cut_off(&late);
+                }
+                return Err(late.into());
             }
         };
         let headers = head.headers.iter().map(|(name, value)| {
             (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         });
-        Ok(Fetched { status: head.status.as_u16(), headers: headers.collect(), body: body.into() })
+        Ok(Fetched { status: head.status.as_u16(), headers: headers.collect(), body })
     }
 }
 
@@ -118,6 +133,11 @@ fn request(
     };
     if authority.as_str().contains('@') {
         return Err("a URL with credentials: send them in the header `authorization`".to_owned());
+    }
+    let cost = |(name, value): &(String, String)| name.len() + value.len() + FIELD_COST;
+    if headers.iter().map(cost).sum::<usize>() > FIELD_BYTES {
+        let most = text::bytes(FIELD_BYTES);
+        return Err(format!("the headers take more than {most} together"));
     }
     let mut sent = HeaderMap::new();
     for (name, value) in headers {
@@ -187,6 +207,17 @@ mod tests {
         assert_eq!(headers["traceparent"], "00-1-2-01");
         assert_eq!(headers["content-length"], "2");
         assert_eq!(headers.get_all("accept").iter().count(), 2);
+    }
+
+    #[test]
+    fn headers_are_bounded_in_number_and_size() {
+        let names: Vec<String> = (0..40_000).map(|number| format!("h{number}")).collect();
+        let many: Vec<_> = names.iter().map(|name| (name.as_str(), "")).collect();
+        let long = "x".repeat(FIELD_BYTES);
+        for headers in [many.as_slice(), &[("x", long.as_str())]] {
+            let why = request(asked("GET", "http://a.test/", headers), None).unwrap_err();
+            assert_eq!(why, "the headers take more than 16 KiB together");
+        }
     }
 
     #[test]

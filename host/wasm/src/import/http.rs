@@ -87,7 +87,7 @@ impl HttpImport {
             return Err(Error::HttpRequestUriInvalid);
         }
         // A tunnel would lead past the grants, and an echo of the request shows what was added.
-        if [Method::CONNECT, Method::TRACE].contains(request.method()) {
+        if leads_past(request.method()) {
             return Err(Error::HttpRequestMethodInvalid);
         }
         let method = request.method().as_str();
@@ -172,6 +172,14 @@ impl HttpImport {
     }
 }
 
+/// Whether a request could do more than ask: `CONNECT` and `TRACE`, in any case of their letters,
+/// since there are servers that see no difference.
+fn leads_past(method: &Method) -> bool {
+    [Method::CONNECT, Method::TRACE]
+        .iter()
+        .any(|past| past.as_str().eq_ignore_ascii_case(method.as_str()))
+}
+
 /// Adds what a grant adds, in place of what the guest sent under those names.
 fn add(attach: &Attach, headers: &mut http::HeaderMap) -> Result<(), Error> {
     for (name, value) in &attach.headers {
@@ -199,6 +207,11 @@ impl Exchange {
     /// When all of it has to be over.
     pub(super) fn deadline(&self) -> Instant {
         self.request.deadline
+    }
+
+    /// Where it is noted, if anywhere.
+    pub(super) fn taped(&self) -> Option<Taped> {
+        self.taped.clone()
     }
 
     pub(super) async fn run(self) -> Result<Response<Body>, Failure> {
@@ -336,6 +349,25 @@ fn error_of(failure: Failure) -> Error {
         FailureKind::Timeout => Error::HttpResponseTimeout,
         FailureKind::Request | FailureKind::Local | FailureKind::Proxy => {
             Error::InternalError(Some(failure.message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_spelling_of_a_tunnel_or_an_echo_is_sent() {
+        for (method, expected) in [
+            ("CONNECT", true),
+            ("connect", true),
+            ("Trace", true),
+            ("GET", false),
+            ("TRACES", false),
+        ] {
+            let found = Method::from_bytes(method.as_bytes()).expect("a method");
+            assert_eq!(leads_past(&found), expected, "{method}");
         }
     }
 }

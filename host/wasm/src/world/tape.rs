@@ -31,15 +31,20 @@ use super::{Ticks, World};
 use crate::host::lock;
 use crate::plugin::Plugin;
 use crate::run::Invocation;
+use crate::text::cleaned;
 use crate::transport::Body;
 
 /// Most requests, files and checks that are noted.
 const MOST: usize = 256;
+/// Most pieces of one body; what comes after is part of the last one.
+const MOST_PIECES: usize = 64;
+/// Longest name that stands in a gap, in bytes.
+const SHOWN: usize = 200;
 
 /// Notes one run. Cheap to make; to be used for one run only.
 #[derive(Debug)]
 pub struct Tape {
-    /// Most bytes of bodies and files.
+    /// Most bytes of heads, bodies and files.
     most: usize,
     began: OnceLock<Began>,
     pub(crate) ticks: Ticks,
@@ -64,6 +69,21 @@ struct Notes {
     gaps: BTreeSet<String>,
 }
 
+impl Notes {
+    /// Takes so many bytes of a tape's room; nothing where there are not as many.
+    fn take(&mut self, size: usize, most: usize) -> Option<()> {
+        let kept = self.kept.checked_add(size).filter(|kept| *kept <= most)?;
+        self.kept = kept;
+        Some(())
+    }
+
+    fn gap(&mut self, what: String) {
+        if self.gaps.len() < MOST {
+            self.gaps.insert(what);
+        }
+    }
+}
+
 /// What a run asked for besides requests, by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Touched {
@@ -78,7 +98,7 @@ pub struct Touched {
 }
 
 impl Tape {
-    /// A tape that keeps at most so many bytes of bodies and files.
+    /// A tape that keeps at most so many bytes of heads, bodies and files.
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             most,
@@ -103,13 +123,13 @@ impl Tape {
         if notes.files.contains_key(&path) {
             return;
         }
-        let room = self.most.saturating_sub(notes.kept);
-        let size = content.as_ref().map_or(0, Vec::len);
-        if !is_whole || size > room || notes.files.len() >= MOST {
-            notes.gaps.insert(format!("the file `{path}` is too large to be kept"));
+        let size = path.len() + content.as_ref().map_or(0, Vec::len);
+        let fits = is_whole && notes.files.len() < MOST;
+        if !fits || notes.take(size, self.most).is_none() {
+            let shown = cleaned(&path, SHOWN);
+            notes.gap(format!("the file `{shown}` is too large to be kept"));
             return;
         }
-        notes.kept += size;
         notes.files.insert(path, content.map(Blob));
     }
 
@@ -153,19 +173,26 @@ impl Tape {
         headers: &HeaderMap,
     ) -> Taped {
         let mut notes = lock(&self.notes);
-        let at = notes.http.len();
-        if at < MOST {
+        let (url, method) = (normal_url(&uri.to_string()), method.as_str().to_owned());
+        let size = url.len() + method.len() + bytes_of(headers);
+        let at = if notes.http.len() >= MOST {
+            notes.gap(format!("requests after the first {MOST} are not kept"));
+            None
+        } else if notes.take(size, self.most).is_none() {
+            let (method, url) = (cleaned(&method, SHOWN), cleaned(&url, SHOWN));
+            notes.gap(format!("the request `{method} {url}` is too large to be kept"));
+            None
+        } else {
             notes.http.push(Exchange {
                 at: self.began.get().map_or(0.0, |began| milliseconds(began.at)),
-                method: method.as_str().to_owned(),
-                url: normal_url(&uri.to_string()),
+                method,
+                url,
                 headers: texts(headers),
                 body: Blob::default(),
                 reply: Reply::Silence,
             });
-        } else {
-            notes.gaps.insert(format!("requests after the first {MOST} are not kept"));
-        }
+            Some(notes.http.len() - 1)
+        };
         Taped { tape: Arc::clone(self), at, sent: Instant::now() }
     }
 
@@ -249,7 +276,8 @@ impl Tape {
             checks,
             secrets: notes.secrets.iter().cloned().collect(),
             clock_reads: self.ticks.load(Ordering::Relaxed),
-            gaps: gaps.into_iter().collect(),
+            // Names and URLs stand in them.
+            gaps: gaps.iter().map(|gap| redact.apply(gap).into_owned()).collect(),
             outcome,
         }
     }
@@ -278,6 +306,11 @@ fn hex(bytes: &[u8]) -> String {
 
 fn milliseconds(since: Instant) -> f64 {
     (since.elapsed().as_secs_f64() * 1e6).round() / 1e3
+}
+
+/// Of names and values.
+fn bytes_of(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
 fn texts(headers: &HeaderMap) -> Vec<(String, String)> {
@@ -402,7 +435,8 @@ fn hide(headers: &mut [(String, String)], redact: &Redactor) {
 #[derive(Clone)]
 pub(crate) struct Taped {
     tape: Arc<Tape>,
-    at: usize,
+    /// Where it is among the requests; `None` where it is not kept.
+    at: Option<usize>,
     sent: Instant,
 }
 
@@ -415,13 +449,30 @@ impl Taped {
 
     /// The answer's head, and its body as it comes.
     pub(crate) fn answered(&self, status: u16, headers: &HeaderMap) {
-        let answer = Answer {
-            after: milliseconds(self.sent),
-            status,
-            headers: texts(headers),
-            ..Answer::default()
-        };
-        self.with(|exchange| exchange.reply = Reply::Answer(answer));
+        let mut answer = Answer { after: milliseconds(self.sent), status, ..Answer::default() };
+        let mut notes = lock(&self.tape.notes);
+        let fits = notes.take(bytes_of(headers), self.tape.most).is_some();
+        if fits {
+            answer.headers = texts(headers);
+        }
+        let Some(exchange) = self.at.and_then(|at| notes.http.get_mut(at)) else { return };
+        exchange.reply = Reply::Answer(answer);
+        if !fits {
+            let gap = format!("the headers of the answer to {} were cut", named(exchange));
+            notes.gap(gap);
+        }
+    }
+
+    /// The answer's body went on for longer than the request may take.
+    pub(crate) fn cut_off(&self, failure: &Failure) {
+        let since = milliseconds(self.sent);
+        self.with(|exchange| {
+            if let Reply::Answer(answer) = &mut exchange.reply {
+                let before: f64 = answer.body.iter().map(|piece| piece.after).sum();
+                let after = (since - answer.after - before).max(0.0);
+                answer.broken.get_or_insert_with(|| kept_failure(failure, after));
+            }
+        });
     }
 
     pub(crate) fn receiving(&self, body: Body) -> Body {
@@ -435,7 +486,8 @@ impl Taped {
     }
 
     fn with(&self, note: impl FnOnce(&mut Exchange)) {
-        if let Some(exchange) = lock(&self.tape.notes).http.get_mut(self.at) {
+        let mut notes = lock(&self.tape.notes);
+        if let Some(exchange) = self.at.and_then(|at| notes.http.get_mut(at)) {
             note(exchange);
         }
     }
@@ -445,21 +497,36 @@ impl Taped {
         let room = self.tape.most.saturating_sub(notes.kept);
         let kept = data.len().min(room);
         notes.kept += kept;
-        let Some(exchange) = notes.http.get_mut(self.at) else { return };
+        let Some(exchange) = self.at.and_then(|at| notes.http.get_mut(at)) else { return };
         let data_kept = &data[..kept];
         match (&mut exchange.reply, is_answer) {
             (Reply::Answer(answer), true) => {
-                if kept > 0 {
-                    answer.body.push(Chunk { after, data: Blob(data_kept.to_vec()) });
+                // A piece takes more than its few bytes.
+                let is_full = answer.body.len() >= MOST_PIECES;
+                match answer.body.last_mut().filter(|_| is_full) {
+                    Some(last) => {
+                        last.after += after;
+                        last.data.0.extend_from_slice(data_kept);
+                    }
+                    None if kept > 0 => {
+                        answer.body.push(Chunk { after, data: Blob(data_kept.to_vec()) });
+                    }
+                    None => {}
                 }
             }
             _ => exchange.body.0.extend_from_slice(data_kept),
         }
         if kept < data.len() {
-            let gap = format!("the bodies of `{} {}` were cut", exchange.method, exchange.url);
-            notes.gaps.insert(gap);
+            let gap = format!("the bodies of {} were cut", named(exchange));
+            notes.gap(gap);
         }
     }
+}
+
+/// A request as gaps name it.
+fn named(exchange: &Exchange) -> String {
+    let Exchange { method, url, .. } = exchange;
+    format!("`{} {}`", cleaned(method, SHOWN), cleaned(url, SHOWN))
 }
 
 fn kept_failure(failure: &Failure, after: f64) -> Failed {
