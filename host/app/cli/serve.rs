@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use wellcheck_core::config::Server;
 use wellcheck_core::endpoint::{ListenSpec, Protocol};
 use wellcheck_core::units::count;
+use wellcheck_wasm::{Code, Urgency};
 
 use super::exit::{Ended, Exit, Failure, OrExit};
 use super::setup::{self, Jobs, Logs, Where};
@@ -82,7 +83,7 @@ pub(super) fn run(args: Args) -> Ended {
     let further = config.listeners.clone();
     let cache = setup::cache(args.places.cache, config, &places);
     let fetched = setup::fetched_dir(cache.clone());
-    let sandbox = setup::sandbox(cache, &config.plugins)?;
+    let sandbox = setup::sandbox_for(cache, &config.plugins, Code::Fast, Urgency::Behind)?;
     let load = config.plugins.load.clone();
     let store = setup::store(config, &places);
     let runtime = setup::runtime()?;

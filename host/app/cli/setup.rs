@@ -17,7 +17,7 @@ use wellcheck_core::limits::RunLimits;
 use wellcheck_core::units::{parse_duration, show_duration};
 use wellcheck_net::http::Client;
 use wellcheck_net::{Resolver, Tls};
-use wellcheck_wasm::{Code, Compiler, NetTransport, Sandbox, SandboxOptions};
+use wellcheck_wasm::{Code, Compiler, NetTransport, Sandbox, SandboxOptions, Urgency};
 
 use super::exit::{Exit, Failure, OrExit};
 use crate::checks::Tools;
@@ -182,16 +182,17 @@ fn absolute(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
 }
 
-/// The sandbox, with a way out for requests that grants allow.
+/// The sandbox of a command that a person waits for, with a way out for requests that grants allow.
 pub(super) fn sandbox(cache: Option<PathBuf>, limits: &Plugins) -> Result<Sandbox, Failure> {
-    sandbox_for(cache, limits, Code::Fast)
+    sandbox_for(cache, limits, Code::Fast, Urgency::Awaited)
 }
 
-/// Likewise, for code that is fast or there soon.
+/// Likewise, for code that is fast or there soon, and for a server, which compiles behind its work.
 pub(super) fn sandbox_for(
     cache: Option<PathBuf>,
     limits: &Plugins,
     code: Code,
+    urgency: Urgency,
 ) -> Result<Sandbox, Failure> {
     let program = std::env::current_exe()
         .context("finding this program, which compiles plugins in a process of its own")
@@ -199,7 +200,7 @@ pub(super) fn sandbox_for(
     let cache_dir = cache_dir(cache);
     let sandbox = Sandbox::new(SandboxOptions {
         cache_dir,
-        compiler: Compiler::Child { program, args: vec![super::compile::NAME.into()] },
+        compiler: Compiler::Child { program, args: vec![super::compile::NAME.into()], urgency },
         load: limits.load.clone(),
         // A check may be given as much, and none is known when a plugin describes itself.
         describe: RunLimits {

@@ -26,6 +26,8 @@ const MAX_ARTEFACT: u64 = 1 << 30;
 const MAX_SAID: u64 = 4096;
 /// The word by which a child is told to hurry.
 const SOON: &str = "soon";
+/// The word by which a child is told that a person waits for it.
+const AWAITED: &str = "awaited";
 /// How much slower than everything else a compiler may be.
 const NICENESS: i32 = 10;
 
@@ -34,14 +36,27 @@ const NICENESS: i32 = 10;
 pub enum Compiler {
     /// In this process: no limits, and the memory that it took stays.
     InProcess,
-    /// In a process of its own: `program` is run with `args` and two or three more, and hands all that
+    /// In a process of its own: `program` is run with `args` and two to four more, and hands all that
     /// follow `args` to [`compile_child`].
     Child {
         /// The program, which is this one.
         program: PathBuf,
         /// What makes it call [`compile_child`].
         args: Vec<OsString>,
+        /// How much it gives way to everything else on the machine.
+        urgency: Urgency,
     },
+}
+
+/// How much a compiler gives way to everything else on the machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Urgency {
+    /// It is done behind a server, which must not become slower by it.
+    #[default]
+    Behind,
+    /// A person waits for it: as urgent as any program. On a busy machine, giving way would make
+    /// seconds minutes.
+    Awaited,
 }
 
 /// Why there is no compiled code.
@@ -83,7 +98,11 @@ impl Compiler {
                     .await
                     .map_err(|error| CompileError::Process(error.to_string()))?
             }
-            Self::Child { program, args } => child(program, args, &component, limits, code).await,
+            Self::Child { program, args, urgency } => {
+                let how = (code == Code::Soon).then_some(SOON).into_iter();
+                let how = how.chain((*urgency == Urgency::Awaited).then_some(AWAITED));
+                child(program, args, &component, limits, how).await
+            }
         }
     }
 }
@@ -101,7 +120,7 @@ async fn child(
     args: &[OsString],
     component: &[u8],
     limits: &LoadLimits,
-    code: Code,
+    how: impl Iterator<Item = &'static str>,
 ) -> Result<Vec<u8>, CompileError> {
     let broken = |error: std::io::Error| CompileError::Process(error.to_string());
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(4));
@@ -109,7 +128,7 @@ async fn child(
         .args(args)
         .arg(limits.compile_cpu.as_secs().max(1).to_string())
         .arg(limits.compile_memory.to_string())
-        .args((code == Code::Soon).then_some(SOON))
+        .args(how)
         // Each thread and each arena of the allocator takes address space, which is limited.
         .env_clear()
         .env("RAYON_NUM_THREADS", threads.to_string())
@@ -199,8 +218,11 @@ pub fn compile_child(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (Some(cpu), Some(memory)) = (number(), number()) else {
         return say("expected two numbers: seconds of CPU time, bytes of memory", 64);
     };
-    let code = if args.any(|word| word == SOON) { Code::Soon } else { Code::Fast };
-    if let Err(error) = limit_self(cpu, memory, code) {
+    let how: Vec<OsString> = args.collect();
+    let is_told = |word: &str| how.iter().any(|told| told == word);
+    let code = if is_told(SOON) { Code::Soon } else { Code::Fast };
+    let urgency = if is_told(AWAITED) { Urgency::Awaited } else { Urgency::Behind };
+    if let Err(error) = limit_self(cpu, memory, urgency) {
         return say(&format!("cannot limit itself: {error}"), 70);
     }
     let mut component = Vec::new();
@@ -229,14 +251,13 @@ fn say(what: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-fn limit_self(cpu: u64, memory: u64, code: Code) -> std::io::Result<()> {
+fn limit_self(cpu: u64, memory: u64, urgency: Urgency) -> std::io::Result<()> {
     let both = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
     setrlimit(Resource::Core, both(0))?;
     // A second between the two: the signal of the first says what happened.
     setrlimit(Resource::Cpu, Rlimit { current: Some(cpu), maximum: Some(cpu + 1) })?;
     setrlimit(Resource::As, both(memory))?;
-    // Where somebody waits for it, on a busy machine, it would come last of all.
-    if code == Code::Fast {
+    if urgency == Urgency::Behind {
         nice(NICENESS)?;
     }
     Ok(())

@@ -42,7 +42,7 @@ mod text;
 mod transport;
 mod world;
 
-pub use compile::{Compiler, compile_child};
+pub use compile::{Compiler, Urgency, compile_child};
 pub use description::{Description, Want};
 pub use engine::{Allocator, Code};
 pub use fault::rejects_load;

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use wellcheck_core::id::PluginName;
 use wellcheck_core::limits::HostLimits;
-use wellcheck_wasm::{Compiler, LoadError, Plugin, Sandbox, SandboxOptions, compile_child};
+use wellcheck_wasm::{
+    Compiler, LoadError, Plugin, Sandbox, SandboxOptions, Urgency, compile_child,
+};
 
 #[path = "it/guest.rs"]
 #[expect(dead_code, reason = "shared with the other tests, which use the rest of it")]
@@ -40,11 +42,15 @@ fn main() -> ExitCode {
 
 fn this() -> Compiler {
     let program = std::env::current_exe().expect("a path");
-    Compiler::Child { program, args: vec![COMPILE.into()] }
+    Compiler::Child { program, args: vec![COMPILE.into()], urgency: Urgency::Behind }
 }
 
 fn program(name: &str, args: &[&str]) -> Compiler {
-    Compiler::Child { program: name.into(), args: args.iter().map(OsString::from).collect() }
+    Compiler::Child {
+        program: name.into(),
+        args: args.iter().map(OsString::from).collect(),
+        urgency: Urgency::Behind,
+    }
 }
 
 fn options(compiler: Compiler) -> SandboxOptions {

@@ -16,7 +16,7 @@ use wellcheck_core::id::PluginName;
 use wellcheck_core::units::show_size;
 use wellcheck_kit::build::{self, BuildError, Built, Effort, Names};
 use wellcheck_kit::project::Project;
-use wellcheck_wasm::{Code, Plugin, Sandbox};
+use wellcheck_wasm::{Code, Plugin, Sandbox, Urgency};
 
 use crate::cli::exit::{Ended, Exit, Failure, OrExit};
 use crate::cli::given::GivenArgs;
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> Ended {
     let runtime = setup::runtime()?;
     // Whoever waits for each change gets code that is there soon.
     let code = if args.quick || args.watch { Code::Soon } else { Code::Fast };
-    let sandbox = setup::sandbox_for(args.cache.clone(), &patient(), code)?;
+    let sandbox = setup::sandbox_for(args.cache.clone(), &patient(), code, Urgency::Awaited)?;
     let ended = runtime.block_on(async {
         if args.watch {
             return watch::watch(args, &sandbox).await;

@@ -24,6 +24,7 @@ use wellcheck_core::record::Record;
 use wellcheck_core::suite::{self, Reading, Suite, faults, keys};
 use wellcheck_core::units::count;
 use wellcheck_net::FailureKind;
+use wellcheck_wasm::{Code, Urgency};
 
 use self::find::Found;
 use self::runner::SuiteDone;
@@ -69,6 +70,9 @@ pub(crate) struct Args {
     /// Print a test made of the record of a run, and run nothing
     #[arg(long, value_name = "RECORD", conflicts_with_all = ["files", "faults", "filter", "json", "junit"])]
     from: Option<PathBuf>,
+    /// Take code that is there soon, as `wellcheck plugin build --quick` leaves it in the cache
+    #[arg(long, hide = true)]
+    quick: bool,
     /// Where compiled plugins are kept [default: the user's cache folder]
     #[arg(long, value_name = "DIR", env = "WELLCHECK_CACHE")]
     cache: Option<PathBuf>,
@@ -106,7 +110,10 @@ pub(crate) fn run(args: &Args) -> Ended {
         }
     }
     let runtime = setup::runtime()?;
-    let sandbox = setup::sandbox(args.cache.clone(), &Plugins::default())?;
+    // What was compiled a moment ago for whoever waits is not compiled again.
+    let code = if args.quick { Code::Soon } else { Code::Fast };
+    let cache = args.cache.clone();
+    let sandbox = setup::sandbox_for(cache, &Plugins::default(), code, Urgency::Awaited)?;
     let mut done: Vec<SuiteDone> = Vec::new();
     for (found, suite) in suites.into_iter().filter(|(_, suite)| !suite.tests.is_empty()) {
         let path = found.plugin(suite.plugin.as_ref()).or_exit(Exit::DATA)?;

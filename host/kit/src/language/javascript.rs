@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::Context as _;
 
 use super::{File, Language, New};
-use crate::build::{Build, BuildError, Effort};
+use crate::build::{Build, BuildError};
 use crate::toolchain::{self, Missing};
 
 pub(super) const LANGUAGE: Language = Language {
@@ -128,9 +128,7 @@ fn componentize(build: &Build<'_>, tool: &Path, script: &str) -> Result<Vec<u8>,
     let output = build.work.join("plugin.wasm");
     let mut command = Command::new(tool);
     command.arg("--sync").arg("--wit").arg(&wit).args(["-n", "of-the-script", "--js", script]);
-    if build.effort == Effort::Quick {
-        command.arg("--opt-size");
-    }
+    // With its `--opt-size` the engine would have tail calls, which wellcheck does not take.
     build.tool(command.arg("-o").arg(&output))?;
     Ok(std::fs::read(&output).with_context(|| format!("reading `{}`", output.display()))?)
 }

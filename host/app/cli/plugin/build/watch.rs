@@ -145,6 +145,9 @@ async fn test(args: &Args, project: &Project) -> Result<(), Failure> {
     let program = std::env::current_exe().context("finding this program")?;
     let mut command = tokio::process::Command::new(program);
     command.args(["plugin", "test"]).arg(&project.folder).stdin(Stdio::null()).kill_on_drop(true);
+    if args.quick || args.watch {
+        command.arg("--quick");
+    }
     if let Some(cache) = &args.cache {
         command.env("WELLCHECK_CACHE", cache);
     }
