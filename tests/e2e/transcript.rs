@@ -114,7 +114,7 @@ fn the_first_five_minutes_are_as_the_readme_shows_them() {
             if is_there || !typed.starts_with("curl") || Instant::now() > until {
                 break said;
             }
-            std::thread::sleep(Duration::from_millis(200));
+            shell.run("sleep 0.2");
         };
         let blank = if expected.ends_with("\n\n") { "\n" } else { "" };
         found +=
