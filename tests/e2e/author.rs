@@ -4,8 +4,16 @@
 use std::path::Path;
 
 use crate::support::host::host;
-use crate::support::program::{run, run_in};
+use crate::support::program::{Ended, command, finish, run, run_in};
 use crate::support::target;
+
+/// Builds a project. What Rust's projects have in common is compiled once for all of them.
+fn build(dir: &Path, project: &str) -> Ended {
+    let mut build = command();
+    build.current_dir(dir).args(["plugin", "build", project, "--quick"]);
+    build.env("CARGO_TARGET_DIR", Path::new(env!("CARGO_TARGET_TMPDIR")).join("author"));
+    finish(&mut build, "")
+}
 
 /// New, build, test, drop, and see it in `/health`.
 #[track_caller]
@@ -15,7 +23,7 @@ fn from_nothing_to_the_endpoint(language: &str) {
     let made = run_in(dir, &["plugin", "new", "depth", "--lang", language]).expect(0);
     assert!(made.out.contains("wellcheck plugin build depth"), "{}", made.out);
 
-    let built = run_in(dir, &["plugin", "build", "depth", "--quick"]).expect(0);
+    let built = build(dir, "depth").expect(0);
     assert!(built.out.contains("depth.wasm"), "{}", built.out);
     assert!(built.out.contains("can ask for: HTTP"), "{}", built.out);
 
@@ -47,7 +55,9 @@ fn from_nothing_to_the_endpoint(language: &str) {
     let bytes = std::fs::read(dir.join("depth/depth.wasm")).expect("it was built");
     host.replace("plugins/depth.wasm", bytes);
     assert_eq!(host.until_state("depth", "pass")["message"], "7 is within 100");
-    assert_eq!(host.health()["checks"]["depth"][0]["observedValue"], 7);
+    let outcome = host.until_run("depth")["outcome"].clone();
+    assert_eq!(outcome["observations"][0]["value"], 7, "{outcome}");
+    assert_eq!(host.health()["status"], "pass");
 }
 
 #[test]
@@ -105,10 +115,10 @@ fn a_missing_tool_is_said_with_the_commands_that_get_it() {
         ("typescript", "esbuild is missing"),
     ] {
         run_in(dir, &["plugin", "new", "depth", "--lang", language, "--dir", language]).expect(0);
-        let mut command = crate::support::program::command();
-        command.current_dir(dir).args(["plugin", "build", language]);
-        command.env("PATH", dir).env("WELLCHECK_TOOLCHAINS", dir.join("none"));
-        let refused = crate::support::program::finish(&mut command, "").expect(69);
+        let mut bare = command();
+        bare.current_dir(dir).args(["plugin", "build", language]);
+        bare.env("PATH", dir).env("WELLCHECK_TOOLCHAINS", dir.join("none"));
+        let refused = finish(&mut bare, "").expect(69);
         assert!(refused.err.contains(says), "`{says}`: {}", refused.err);
         assert!(refused.err.contains("get it with: "), "{}", refused.err);
     }
@@ -121,7 +131,7 @@ fn a_mistake_in_the_source_is_said_in_the_compilers_words() {
     for (language, source) in [("rust", "src/lib.rs"), ("typescript", "plugin.ts")] {
         run_in(dir, &["plugin", "new", "depth", "--lang", language, "--dir", language]).expect(0);
         std::fs::write(dir.join(language).join(source), "oops(;\n").expect("written");
-        let refused = run_in(dir, &["plugin", "build", language, "--quick"]).expect(65);
+        let refused = build(dir, language).expect(65);
         assert!(refused.err.contains("oops(;"), "its own words: {}", refused.err);
         assert!(refused.err.contains("`depth` was not built; mend"), "{}", refused.err);
         assert!(!dir.join(language).join("depth.wasm").exists());

@@ -21,6 +21,7 @@ use wellcheck_wasm::{Code, Plugin, Sandbox, Urgency};
 use crate::cli::exit::{Ended, Exit, Failure, OrExit};
 use crate::cli::given::GivenArgs;
 use crate::cli::setup;
+use crate::sources::shown;
 
 /// Build a plugin from the source in a folder.
 #[derive(Debug, ClapArgs)]
@@ -214,7 +215,7 @@ impl Finished {
             words => words.join(", "),
         };
         let steps = self.steps().map(|(name, took)| format!("{name} {:.2} s", took.as_secs_f64()));
-        let files: Vec<_> = files.iter().map(|file| format!("{}\n", file.display())).collect();
+        let files: Vec<_> = files.iter().map(|file| format!("{}\n", shown(file))).collect();
         format!(
             "{}  {}, contract {}: {}\n  can ask for: {can}\n  imports: {}\n  took: {}\n",
             files.concat(),

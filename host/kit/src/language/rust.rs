@@ -104,7 +104,7 @@ fn build(build: &Build<'_>) -> Result<Vec<u8>, BuildError> {
         .arg("--manifest-path")
         .arg(&manifest)
         .arg("--target-dir")
-        .arg(build.work.join("cargo"))
+        .arg(target_dir(build))
         .env("CARGO_ENCODED_RUSTFLAGS", remap.join("\u{1f}"));
     let said = build.ask(&mut command)?;
     let file = said
@@ -122,6 +122,12 @@ fn build(build: &Build<'_>) -> Result<Vec<u8>, BuildError> {
     })?;
     let bytes = std::fs::read(&file).with_context(|| format!("reading `{}`", file.display()))?;
     Ok(bytes)
+}
+
+/// Where cargo builds: in the project, or where the user has it build everything.
+fn target_dir(build: &Build<'_>) -> PathBuf {
+    let shared = std::env::var_os("CARGO_TARGET_DIR").filter(|value| !value.is_empty());
+    shared.map_or_else(|| build.work.join("cargo"), PathBuf::from)
 }
 
 /// The compiler to use in place of cargo's own: none, if that has the target.
