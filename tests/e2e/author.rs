@@ -56,7 +56,7 @@ fn from_nothing_to_the_endpoint(language: &str) {
     host.replace("plugins/depth.wasm", bytes);
     assert_eq!(host.until_state("depth", "pass")["message"], "7 is within 100");
     let outcome = host.until_run("depth")["outcome"].clone();
-    assert_eq!(outcome["observations"][0]["value"], 7, "{outcome}");
+    assert_eq!(outcome["observations"][0]["value"], 7.0, "{outcome}");
     assert_eq!(host.health()["status"], "pass");
 }
 
