@@ -6,8 +6,6 @@
 //! and a denial ends it whatever a later attempt says.
 
 mod bindings {
-    #![expect(missing_docs, reason = "generated")]
-
     wit_bindgen::generate!({
         inline: "
             package wellcheck:retry@0.1.0;
